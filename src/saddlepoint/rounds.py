@@ -1,0 +1,293 @@
+"""The words every method speaks, and the round: what one turn knows, each piece computed at most once.
+
+Shapes: `*` are leading replica axes (none for a lone run), `n` is the batch, the last axis of scores.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from saddlepoint.streams import Streams
+
+Side = Literal["real", "fake"]
+Mover = Literal["discriminator", "generator"]
+State = Mapping[str, Tensor]
+EMPTY: State = MappingProxyType({})
+
+
+class Example(NamedTuple):
+    """What a discriminator judges: `image` `[*, n, C, H, W]` or points `[*, n, d]`, and what may come with it."""
+
+    image: Tensor
+    label: Tensor | None = None
+    latent: Tensor | None = None
+
+
+class Judgement(NamedTuple):
+    """What a discriminator says: `scores` `[*, n]`, raw (no sigmoid), and features by block when they were needed."""
+
+    scores: Tensor
+    features: dict[str, Tensor]
+
+
+class Sides(NamedTuple):
+    """One tensor for the real side, one for the fake side, `[*, n]` each; either may be absent."""
+
+    real: Tensor | None = None
+    fake: Tensor | None = None
+
+
+class Scores(Protocol):
+    """Scores by side: `Sides`, or a round's lazy view (reading a side runs the discriminator once)."""
+
+    @property
+    def real(self) -> Tensor | None: ...
+    @property
+    def fake(self) -> Tensor | None: ...
+
+
+def present(scores: Scores, side: Side) -> Tensor:
+    """The scores of one side; raises `ValueError` naming the side when it is absent.
+
+    >>> present(Sides(fake=torch.zeros(2)), "real")
+    Traceback (most recent call last):
+    ...
+    ValueError: the real scores are needed and absent
+    """
+    found = scores.real if side == "real" else scores.fake
+    if found is None:
+        raise ValueError(f"the {side} scores are needed and absent")
+    return found
+
+
+@dataclass(frozen=True)
+class Features:
+    """A term needs the discriminator's features of the pass `key`, by block."""
+
+    key: str
+
+
+@dataclass(frozen=True)
+class InputGradient:
+    """A term needs the gradient of the scores at the images of the pass `key`."""
+
+    key: str
+
+
+Need = Features | InputGradient
+
+
+class Record(BaseModel):
+    """A method: a frozen record whose fields are its constructor, its YAML form, its help and its validation."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    bibtex: ClassVar[str] = ""
+
+
+class Term(Record):
+    """What objectives, penalties and weightings share. All defaults are empty.
+
+    `needs` is declared before the first forward pass. A term that remembers declares its `initial_state`, and `observe`,
+    once a turn after the update, returns the next one; computing a loss only reads it.
+    """
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        return frozenset()
+
+    def initial_state(self, leading: Sequence[int]) -> State:
+        return EMPTY
+
+    def observe(self, round: "Round", state: State) -> State:
+        return state
+
+
+Clock = Mapping[str, int]
+Judge = Callable[[Example, bool], Judgement]
+View = Callable[[Tensor], Tensor]
+
+
+def _unchanged(image: Tensor) -> Tensor:
+    return image
+
+
+class RoundScores:
+    """The scores of a round by side; reading one runs the discriminator on it, once."""
+
+    def __init__(self, round: "Round") -> None:
+        self._round = round
+
+    @property
+    def real(self) -> Tensor:
+        return self._round.judge("real").scores
+
+    @property
+    def fake(self) -> Tensor:
+        return self._round.judge("fake").scores
+
+
+class Round:
+    """What one turn knows. Each piece is computed when first asked for, and only then.
+
+    Args:
+        real, fake: called at most once, when the examples are first asked for.
+        judge: the discriminator, `(example, whether features are needed) -> Judgement`.
+        streams: random numbers for whatever the turn draws.
+        clock: updates made so far by each player; `update` is the generator's.
+        needs: the union of the needs of all terms due this turn.
+        view: what is done to every image before the discriminator sees it.
+        watched: whether the monitors read this turn; a term computes what is only shown, and costs, when they do.
+    """
+
+    def __init__(
+        self,
+        real: Callable[[], Example],
+        fake: Callable[[], Example],
+        judge: Judge,
+        *,
+        streams: Streams,
+        clock: Clock,
+        needs: Iterable[Need] = (),
+        view: View = _unchanged,
+        watched: bool = True,
+    ) -> None:
+        self._real = real
+        self._fake = fake
+        self._judge = judge
+        self._view = view
+        self._needs = frozenset(needs)
+        self._judgements: dict[str, Judgement] = {}
+        self._images: dict[str, Tensor] = {}
+        self._gradients: dict[str, Tensor] = {}
+        self.streams = streams
+        self.clock = clock
+        self.watched = watched
+        self.scores = RoundScores(self)
+        self.records: dict[str, Tensor] = {}
+
+    @classmethod
+    def of(
+        cls,
+        real: Tensor | Example,
+        fake: Tensor | Example,
+        discriminator: Callable[[Tensor], Tensor],
+        *,
+        streams: Streams | None = None,
+        update: int = 0,
+        needs: Iterable[Need] | None = None,
+        features: Callable[[Tensor], Mapping[str, Tensor]] | None = None,
+    ) -> "Round":
+        """A round for tests and for a stranger's own loop.
+
+        Args:
+            real, fake: images `[n, …]`, or examples.
+            discriminator: any module or callable from images to scores, `[n]` or `[n, 1]`. One of ours gives its features itself.
+            streams: for terms that draw; seed 0 by default.
+            update: how many updates both players have made.
+            needs: of the terms that will be asked. By default every need is met: each image takes a gradient.
+            features: from images to features by block, when `discriminator` is not one of ours.
+
+        >>> from saddlepoint.penalties import PENALTIES
+        >>> critic = torch.nn.Linear(2, 1)
+        >>> round = Round.of(real=torch.randn(8, 2), fake=torch.randn(8, 2), discriminator=critic)
+        >>> PENALTIES["gradient"](centre=1.0, at="interpolates", weight=10.0)(round).shape
+        torch.Size([])
+        """
+        reals = real if isinstance(real, Example) else Example(real)
+        fakes = fake if isinstance(fake, Example) else Example(fake)
+        own = getattr(discriminator, "judge", None)
+
+        def judge(example: Example, wanted: bool) -> Judgement:
+            if own is not None:
+                judgement: Judgement = own(example, wanted)
+                return judgement
+            scores = discriminator(example.image)
+            if scores.ndim == 2 and scores.shape[1] == 1:
+                scores = scores.squeeze(1)
+            if scores.shape != example.image.shape[:1]:
+                raise ValueError(
+                    f"scores have the shape {tuple(scores.shape)}; {len(example.image)} images need ({len(example.image)},) "
+                    f"or ({len(example.image)}, 1)"
+                )
+            return Judgement(scores, dict(features(example.image)) if features is not None and wanted else {})
+
+        keys = ("real", "fake", "interpolates")
+        met = [InputGradient(key) for key in keys] + [Features(key) for key in keys] if needs is None else needs
+        clock = {"discriminator": update, "generator": update}
+        return cls(lambda: reals, lambda: fakes, judge, streams=streams or Streams(0), clock=clock, needs=met)
+
+    @property
+    def update(self) -> int:
+        """Generator updates made before this turn."""
+        return self.clock["generator"]
+
+    @cached_property
+    def real(self) -> Example:
+        return self._real()
+
+    @cached_property
+    def fake(self) -> Example:
+        return self._fake()
+
+    @cached_property
+    def interpolates(self) -> Example:
+        """`x^ = e x + (1 - e) x~`, one `e ~ U[0, 1)` a sample, both sides detached; of unequal sides the first samples."""
+        leading = len(self.streams.leading)
+        real, fake = self.real.image.detach(), self.fake.image.detach()
+        n = min(real.shape[leading], fake.shape[leading])
+        real, fake = real.narrow(leading, 0, n), fake.narrow(leading, 0, n)
+        mix = self.streams.uniform("interpolates", n).to(real)
+        mix = mix.reshape(mix.shape + (1,) * (real.ndim - mix.ndim))
+        return Example(mix * real + (1 - mix) * fake)
+
+    def judge(self, key: str, example: Example | None = None) -> Judgement:
+        """The discriminator's judgement under `key`, remembered; a new key with an example is a fresh pass."""
+        if key not in self._judgements:
+            example = example if example is not None else self._example(key)
+            image = example.image
+            if InputGradient(key) in self._needs and not image.requires_grad:
+                image = image.detach().requires_grad_()
+            self._images[key] = image
+            self._judgements[key] = self._judge(example._replace(image=self._view(image)), Features(key) in self._needs)
+        return self._judgements[key]
+
+    def judged(self, key: str) -> bool:
+        """Whether the discriminator has already judged `key` this turn."""
+        return key in self._judgements
+
+    def input_gradient(self, key: str) -> Tensor:
+        """Gradient of the summed scores of `key` at its raw images, `[*, n, …]`, through the view, itself differentiable."""
+        if key not in self._gradients:
+            scores, image = self.judge(key).scores, self._images[key]
+            if InputGradient(key) not in self._needs:
+                raise ValueError(f'the input gradient at "{key}" was not declared: add InputGradient("{key}") to the term\'s needs')
+            if scores.requires_grad:
+                (gradient,) = torch.autograd.grad(scores.sum(), image, create_graph=True, materialize_grads=True)
+            else:
+                gradient = torch.zeros_like(image)
+            self._gradients[key] = gradient
+        return self._gradients[key]
+
+    def record(self, name: str, value: Tensor) -> None:
+        """Note a number `[*]` for the monitors."""
+        self.records[name] = value.detach()
+
+    def _example(self, key: str) -> Example:
+        examples: dict[str, Callable[[], Example]] = {
+            "real": lambda: self.real,
+            "fake": lambda: self.fake,
+            "interpolates": lambda: self.interpolates,
+        }
+        if key not in examples:
+            raise ValueError(f'"{key}" was not judged in this round: give its example, or use one of {", ".join(examples)}')
+        return examples[key]()
+
+
+Registry = Mapping[str, Callable[..., Any]]
