@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, ClassVar, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -90,6 +90,10 @@ class Record(BaseModel):
 
     bibtex: ClassVar[str] = ""
 
+    if TYPE_CHECKING:  # so that REGISTRY["name"](field=value) passes a type checker, which cannot know the record behind a name
+
+        def __init__(self, **fields: Any) -> None: ...
+
 
 class Term(Record):
     """What objectives, penalties and weightings share. All defaults are empty.
@@ -144,6 +148,8 @@ class Round:
         needs: the union of the needs of all terms due this turn.
         view: what is done to every image before the discriminator sees it.
         watched: whether the monitors read this turn; a term computes what is only shown, and costs, when they do.
+        couples_batch: whether a sample's judgement depends on the others of its batch (batch norm). When it does not, a term may
+            judge the few samples it needs instead of the whole batch.
     """
 
     def __init__(
@@ -157,6 +163,7 @@ class Round:
         needs: Iterable[Need] = (),
         view: View = _unchanged,
         watched: bool = True,
+        couples_batch: bool = True,
     ) -> None:
         self._real = real
         self._fake = fake
@@ -169,8 +176,10 @@ class Round:
         self.streams = streams
         self.clock = clock
         self.watched = watched
+        self.couples_batch = couples_batch
         self.scores = RoundScores(self)
         self.records: dict[str, Tensor] = {}
+        self.prefix = ""
 
     @classmethod
     def of(
@@ -183,6 +192,7 @@ class Round:
         update: int = 0,
         needs: Iterable[Need] | None = None,
         features: Callable[[Tensor], Mapping[str, Tensor]] | None = None,
+        couples_batch: bool = True,
     ) -> "Round":
         """A round for tests and for a stranger's own loop.
 
@@ -193,6 +203,7 @@ class Round:
             update: how many updates both players have made.
             needs: of the terms that will be asked. By default every need is met: each image takes a gradient.
             features: from images to features by block, when `discriminator` is not one of ours.
+            couples_batch: whether it has batch norm or the like; True is always right, False may save passes.
 
         >>> from saddlepoint.penalties import PENALTIES
         >>> critic = torch.nn.Linear(2, 1)
@@ -218,10 +229,17 @@ class Round:
                 )
             return Judgement(scores, dict(features(example.image)) if features is not None and wanted else {})
 
-        keys = ("real", "fake", "interpolates")
-        met = [InputGradient(key) for key in keys] + [Features(key) for key in keys] if needs is None else needs
-        clock = {"discriminator": update, "generator": update}
-        return cls(lambda: reals, lambda: fakes, judge, streams=streams or Streams(0), clock=clock, needs=met)
+        keys = ("real", "fake", "interpolates", "selected real")
+        met = [InputGradient(key) for key in keys[:3]] + [Features(key) for key in keys] if needs is None else needs
+        return cls(
+            lambda: reals,
+            lambda: fakes,
+            judge,
+            streams=streams or Streams(0),
+            clock={"discriminator": update, "generator": update},
+            needs=met,
+            couples_batch=couples_batch,
+        )
 
     @property
     def update(self) -> int:
@@ -276,8 +294,8 @@ class Round:
         return self._gradients[key]
 
     def record(self, name: str, value: Tensor) -> None:
-        """Note a number `[*]` for the monitors."""
-        self.records[name] = value.detach()
+        """Note a number `[*]` for the monitors, under the name of the player whose loss is being taken."""
+        self.records[self.prefix + name] = value.detach()
 
     def _example(self, key: str) -> Example:
         examples: dict[str, Callable[[], Example]] = {
