@@ -229,8 +229,8 @@ class Round:
                 )
             return Judgement(scores, dict(features(example.image)) if features is not None and wanted else {})
 
-        keys = ("real", "fake", "interpolates", "selected real")
-        met = [InputGradient(key) for key in keys[:3]] + [Features(key) for key in keys] if needs is None else needs
+        keys = ("real", "fake", "interpolates")
+        met = [InputGradient(key) for key in keys] + [Features(key) for key in keys] if needs is None else needs
         return cls(
             lambda: reals,
             lambda: fakes,
@@ -265,15 +265,18 @@ class Round:
         mix = mix.reshape(mix.shape + (1,) * (real.ndim - mix.ndim))
         return Example(mix * real + (1 - mix) * fake)
 
-    def judge(self, key: str, example: Example | None = None) -> Judgement:
-        """The discriminator's judgement under `key`, remembered; a new key with an example is a fresh pass."""
+    def judge(self, key: str, example: Example | None = None, *, features: bool = False) -> Judgement:
+        """The discriminator's judgement under `key`, remembered; a new key with an example is a fresh pass.
+
+        Who asks for a fresh pass says itself whether it wants `features`; of the shared ones they are declared as needs.
+        """
         if key not in self._judgements:
             example = example if example is not None else self._example(key)
             image = example.image
             if InputGradient(key) in self._needs and not image.requires_grad:
                 image = image.detach().requires_grad_()
             self._images[key] = image
-            self._judgements[key] = self._judge(example._replace(image=self._view(image)), Features(key) in self._needs)
+            self._judgements[key] = self._judge(example._replace(image=self._view(image)), features or Features(key) in self._needs)
         return self._judgements[key]
 
     def judged(self, key: str) -> bool:

@@ -1,0 +1,43 @@
+"""What every objective answers to."""
+
+from abc import abstractmethod
+from typing import ClassVar
+
+from torch import Tensor
+
+from saddlepoint.rounds import EMPTY, Scores, Sides, State, Term, present
+
+
+class Objective(Term):
+    """The losses of both players, pure in the scores.
+
+    Both methods take scores `[*, n]` by side (`Sides`, or a round's) and return per-sample losses, `[*, n]`, by side; each
+    player minimises the mean of each side, then their sum. A side that is needed and absent raises `ValueError` naming it.
+    """
+
+    name: ClassVar[str]
+    gives_probability: ClassVar[bool]
+    """Whether the sigmoid of a score is the probability that the sample is real."""
+
+    @property
+    @abstractmethod
+    def boundary(self) -> float | None:
+        """The score above which the discriminator says "real"; None when it says no such thing."""
+
+    @abstractmethod
+    def discriminator(self, scores: Scores, state: State = EMPTY) -> Sides:
+        """What the discriminator minimises."""
+
+    @abstractmethod
+    def generator(self, scores: Scores, state: State = EMPTY) -> Sides:
+        """What the generator minimises."""
+
+
+def both(scores: Scores) -> tuple[Tensor, Tensor]:
+    """The real and the fake scores; raises `ValueError` unless they differ at most in the length of the last axis, the batch."""
+    real, fake = present(scores, "real"), present(scores, "fake")
+    if real.ndim == 0 or fake.ndim == 0 or real.shape[:-1] != fake.shape[:-1]:
+        raise ValueError(
+            f"real scores {tuple(real.shape)} and fake scores {tuple(fake.shape)} need the same axes before the batch, [*, n]"
+        )
+    return real, fake

@@ -1,0 +1,17 @@
+"""How a player's parameters move: torch's optimizers, and projections after each step."""
+
+from saddlepoint.optimizers.adam import Adam
+from saddlepoint.optimizers.optimizer import Optimizer, Projection
+from saddlepoint.optimizers.rmsprop import RMSProp
+from saddlepoint.optimizers.sgd import SGD
+from saddlepoint.optimizers.weight_clipping import WeightClipping
+
+OPTIMIZERS: dict[str, type[Optimizer]] = {
+    "adam": Adam,
+    "rmsprop": RMSProp,
+    "sgd": SGD,
+}
+
+PROJECTIONS: dict[str, type[Projection]] = {
+    "weight-clipping": WeightClipping,
+}

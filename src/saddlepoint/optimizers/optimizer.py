@@ -1,0 +1,52 @@
+"""What every optimizer and every projection answers to."""
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import torch
+from pydantic import AfterValidator
+from torch import Tensor
+
+from saddlepoint.rounds import Record
+from saddlepoint.schedules import Schedule
+
+
+def _is_rate(schedule: Schedule) -> Schedule:
+    numbers = [value for name, value in schedule if name in ("value", "start", "end")]
+    if min(numbers) < 0 or max(numbers) == 0:
+        raise ValueError(f"{min(numbers):g} is not a rate; give a number above 0")
+    return schedule
+
+
+Rate = Annotated[Schedule, AfterValidator(_is_rate)]
+
+
+class Optimizer(Record):
+    """An optimizer of torch with its settings. Before each step the group's `lr` is set to `lr(updates of its player)`."""
+
+    name: ClassVar[str]
+
+    lr: Rate
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...
+
+    @abstractmethod
+    def build(self, parameters: Mapping[str, Tensor], fused: bool) -> torch.optim.Optimizer:
+        """The optimizer of these parameters, in one group, at the rate of update 0.
+
+        `fused` asks for torch's one-kernel form where it has one. That form ignores the strides of a gradient: take gradients with
+        `backward(inputs=...)`, which lays each out as its parameter, and never assign what `autograd.grad` gives.
+        """
+
+
+class Projection(Record):
+    """What is done to a player's parameters after each of its steps."""
+
+    name: ClassVar[str]
+
+    @abstractmethod
+    def __call__(self, parameters: Mapping[str, Tensor]) -> None:
+        """Change the parameters in place, without gradient. Buffers are not touched."""

@@ -1,0 +1,49 @@
+"""What every penalty answers to."""
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+import torch
+from pydantic import AfterValidator
+from torch import Tensor
+
+from saddlepoint.rounds import EMPTY, Round, State, Term
+from saddlepoint.schedules import Schedule
+
+Counts = Literal["own", "generator", "discriminator"]
+
+
+def _not_negative(weight: Schedule) -> Schedule:
+    lowest = min(value for name, value in weight if name in ("value", "start", "end", "step"))
+    if lowest < 0:
+        raise ValueError(f"{lowest:g} would reward what the penalty punishes; give numbers of 0 or more")
+    return weight
+
+
+Weight = Annotated[Schedule, AfterValidator(_not_negative)]
+
+
+class Penalty(Term):
+    """A term of a player's loss, `weight * penalty(round)`, where the call gives `[*]`, unweighted."""
+
+    name: ClassVar[str]
+
+    weight: Weight
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...
+
+    @property
+    def counts(self) -> Counts:
+        """Whose updates the weight is a schedule of; "own" is the player that carries the penalty."""
+        return "own"
+
+    @abstractmethod
+    def __call__(self, round: Round, state: State = EMPTY) -> Tensor:
+        """The penalty of this turn, `[*]`, the mean over the batch, without its weight."""
+
+
+def in_full_precision(tensor: Tensor) -> Tensor:
+    """In float32 if it came in less."""
+    return tensor.to(torch.promote_types(tensor.dtype, torch.float32))
