@@ -1,0 +1,118 @@
+"""MNIST and Fashion-MNIST: 28 x 28 grey, in idx files."""
+
+import shutil
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from saddlepoint.data.pictures import resized
+from saddlepoint.data.published import Place, Published, Wanted
+from saddlepoint.errors import InputError
+
+NATIVE = 28
+PADDING = 2
+
+
+class Mnist(Published):
+    """60,000 + 10,000 handwritten digits, 28 x 28, padded with 2 black pixels a side to 32 by default.
+
+    `resolution: 28` leaves them as they are; any other resizes the padded images.
+
+    >>> Mnist(root="files", resolution=28).flip
+    False
+    """
+
+    name: ClassVar[str] = "mnist"
+    torchvision_name: ClassVar[str] = "MNIST"
+    classes: ClassVar[tuple[str, ...]] = tuple("0123456789")
+    bibtex: ClassVar[str] = """@article{lecun1998gradient,
+  title={Gradient-Based Learning Applied to Document Recognition},
+  author={LeCun, Yann and Bottou, L{\\'e}on and Bengio, Yoshua and Haffner, Patrick},
+  journal={Proceedings of the IEEE},
+  volume={86},
+  number={11},
+  pages={2278--2324},
+  year={1998}
+}"""
+
+    def wanted(self) -> list[Wanted]:
+        return [Wanted({name: md5, name.removesuffix(".gz"): None}) for name, md5 in self._torchvision().resources]
+
+    def layouts(self, folder: Path) -> list[Path]:
+        return [folder / self.torchvision_name / "raw", folder / self.name, folder / "raw", folder]
+
+    def fetch(self, folder: Path) -> None:
+        self._torchvision()(folder, download=True)
+
+    def read(self, files: list[Path], stage: Path) -> tuple[NDArray[np.uint8], list[int], int]:
+        from torchvision.datasets.utils import extract_archive
+
+        raw = stage / self.torchvision_name / "raw"
+        raw.mkdir(parents=True)
+        for path in files:
+            if path.suffix == ".gz":
+                extract_archive(path, raw)
+            else:
+                shutil.copy(path, raw)
+        try:
+            train, test = (self._torchvision()(stage, train=train) for train in (True, False))
+        except (AssertionError, RuntimeError, TypeError, ValueError, IndexError) as error:
+            raise InputError(
+                [f"{files[0].parent}: the idx files of {self.name} cannot be read ({error}); fetch them again"]
+            ) from None
+        labels = [*train.targets.tolist(), *test.targets.tolist()]
+        images = np.concatenate([train.data.numpy(), test.data.numpy()])
+        if len(labels) != len(images) or images.shape[1:] != (NATIVE, NATIVE) or max(labels) >= len(self.classes):
+            raise InputError(
+                [
+                    f"{files[0].parent}: {len(images)} images of {images.shape[1:]} and {len(labels)} labels are not {self.name}'s layout"
+                ]
+            )
+        return images[:, None], labels, len(train.data)
+
+    def sized(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        if self.resolution == NATIVE:
+            return images
+        padded = np.pad(images, ((0, 0), (0, 0), (PADDING, PADDING), (PADDING, PADDING)))
+        return resized(padded, self.resolution, self.resize)
+
+    def _torchvision(self) -> Any:
+        import torchvision.datasets
+
+        return getattr(torchvision.datasets, self.torchvision_name)
+
+
+class FashionMnist(Mnist):
+    """60,000 + 10,000 pictures of clothes, 28 x 28, in the layout of MNIST and padded likewise.
+
+    Also found where the Debian package `dataset-fashion-mnist` puts it.
+
+    >>> FashionMnist().resolution
+    32
+    """
+
+    name: ClassVar[str] = "fashion-mnist"
+    torchvision_name: ClassVar[str] = "FashionMNIST"
+    classes: ClassVar[tuple[str, ...]] = (
+        "T-shirt/top",
+        "Trouser",
+        "Pullover",
+        "Dress",
+        "Coat",
+        "Sandal",
+        "Shirt",
+        "Sneaker",
+        "Bag",
+        "Ankle boot",
+    )
+    packaged: ClassVar[tuple[Place, ...]] = (
+        Place(Path("/usr/share/datasets/fashion-mnist"), "the Debian package dataset-fashion-mnist"),
+    )
+    bibtex: ClassVar[str] = """@article{xiao2017fashion,
+  title={Fashion-{MNIST}: a Novel Image Dataset for Benchmarking Machine Learning Algorithms},
+  author={Xiao, Han and Rasul, Kashif and Vollgraf, Roland},
+  journal={arXiv preprint arXiv:1708.07747},
+  year={2017}
+}"""
