@@ -1,7 +1,7 @@
 """What every objective answers to."""
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
@@ -18,6 +18,10 @@ class Objective(Term):
     name: ClassVar[str]
     gives_probability: ClassVar[bool]
     """Whether the sigmoid of a score is the probability that the sample is real."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...
 
     @property
     @abstractmethod

@@ -47,6 +47,10 @@ class Projection(Record):
 
     name: ClassVar[str]
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...
+
     @abstractmethod
     def __call__(self, parameters: Mapping[str, Tensor]) -> None:
         """Change the parameters in place, without gradient. Buffers are not touched."""

@@ -38,7 +38,8 @@ class SDP(Penalty):
     turn gradients reach the fakes only.
 
     `squared` inverts the features instead of normalising them, as the paper prints it:
-    `||phi(a) - phi(b)||^2 = ||a - b||^2 / (||a||^2 ||b||^2)`. `unit` is `a / ||a||`, so the distance is `2 - 2 cos`. Norms are floored, so a dead block gives 0.
+    `||phi(a) - phi(b)||^2 = ||a - b||^2 / (||a||^2 ||b||^2)`. `unit` is `a / ||a||`, so the distance is
+    `2 - 2 cos`. Norms are floored, so a dead block gives 0.
 
     Source: Zhang, Li, Li, Zhou, Chen, equations 4 to 10 and algorithm 1.
 

@@ -1,7 +1,7 @@
 """What every weighting answers to."""
 
 from abc import abstractmethod
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -19,6 +19,10 @@ class Weighting(Term):
     name: ClassVar[str]
     needs_probability: ClassVar[bool]
     """Whether it reads the score as a logit, and so needs an objective whose score's sigmoid is a probability."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...
 
     @abstractmethod
     def __call__(self, scores: Tensor, state: State = EMPTY) -> Tensor:
