@@ -1,0 +1,143 @@
+"""A player: the parameters it moves, what it minimises, and how it steps. A turn: who moves, how often."""
+
+import functools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from saddlepoint.objectives.objective import Objective
+from saddlepoint.optimizers.projection import Projection
+from saddlepoint.penalties.penalty import Penalty
+from saddlepoint.rounds import Clock, Mover, Need, Round, Scores, Side, Sides, State, Term, present
+from saddlepoint.weightings.weighting import Weighting
+
+
+class Remembering(Protocol):
+    """A network whose layers note what passes through them, and settle it once a turn."""
+
+    def observe(self) -> None: ...
+    def forget(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Who moves, how many times in a row, and at which updates (each divisible by `every`)."""
+
+    movers: tuple[Mover, ...]
+    times: int = 1
+    every: int = 1
+
+
+@dataclass
+class Player:
+    """One side of the game.
+
+    Args:
+        loss: the objective's side of this player, from scores to per-sample losses by side.
+        weightings: how a side's per-sample losses become one; a side without one takes the plain mean.
+        penalties: added to the loss, each times its weight; one whose weight is 0 this turn runs no pass.
+        learning_rate: as a function of the generator's updates, so that both players reach its end together.
+        states: what the terms remember, by key; the game's, shared by its players.
+        clip: the largest norm of the player's gradient, per replica.
+    """
+
+    name: Mover
+    network: Remembering
+    parameters: Mapping[str, Tensor]
+    optimizer: torch.optim.Optimizer
+    learning_rate: Callable[[int], float]
+    objective: Objective
+    loss: Callable[[Scores, State], Sides]
+    states: dict[str, State]
+    leading: tuple[int, ...] = ()
+    weightings: Mapping[Side, Weighting] = field(default_factory=dict)
+    penalties: Sequence[Penalty] = ()
+    projections: Sequence[Projection] = ()
+    clip: float | None = None
+    updates: int = 0
+
+    def terms(self) -> Iterator[tuple[str, Term]]:
+        """Every term of this player with the key of its state."""
+        yield "objective", self.objective
+        for side, weighting in self.weightings.items():
+            yield self._weighting_key(side), weighting
+        for number, penalty in enumerate(self.penalties):
+            yield self._penalty_key(number), penalty
+
+    def due(self, clock: Clock) -> list[tuple[int, Penalty, float]]:
+        """The penalties whose weight is not 0 this turn, with their number and weight."""
+        weighted = [
+            (number, penalty, penalty.weight(clock[self.name if penalty.counts == "own" else penalty.counts]))
+            for number, penalty in enumerate(self.penalties)
+        ]
+        return [entry for entry in weighted if entry[2] != 0]
+
+    def needs(self, clock: Clock) -> frozenset[Need]:
+        """What the terms due this turn need from the passes of the discriminator."""
+        terms: list[Term] = [self.objective, *self.weightings.values(), *(penalty for _, penalty, _ in self.due(clock))]
+        return frozenset().union(*(term.needs for term in terms))
+
+    def total(self, round: Round) -> Tensor:
+        """The loss of this turn, `[*]`: each side's weighted mean, and each due penalty times its weight."""
+        round.prefix = f"{self.name}/"
+        sides = self.loss(round.scores, self.states["objective"])
+        by_side: dict[Side, Tensor | None] = {"real": sides.real, "fake": sides.fake}
+        parts = [self._mean(side, losses, round) for side, losses in by_side.items() if losses is not None]
+        for number, penalty, weight in self.due(round.clock):
+            value = penalty(round, self.states[self._penalty_key(number)])
+            round.record(f"penalty {penalty.name}", value)
+            parts.append(weight * value)
+        total = functools.reduce(torch.add, parts)
+        round.record("loss", total)
+        return total
+
+    def gradient_norm(self) -> Tensor:
+        """The norm of this player's gradient, `[*]`, one a replica."""
+        gradients = self._gradients()
+        if not self.leading:
+            norm: Tensor = torch.nn.utils.get_total_norm(gradients)
+            return norm
+        flat = [gradient.flatten(len(self.leading)).norm(dim=-1) for gradient in gradients]
+        return torch.stack(flat).norm(dim=0)
+
+    def step(self, norm: Tensor, update: int) -> None:
+        """Clip, optimise, project; the gradients are gone afterwards."""
+        if self.clip is not None:
+            self._clip(norm, self.clip)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(update)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        for projection in self.projections:
+            projection(self.parameters)
+        self.updates += 1
+
+    def _mean(self, side: Side, losses: Tensor, round: Round) -> Tensor:
+        if side in self.weightings:
+            weights = self.weightings[side](present(round.scores, side), self.states[self._weighting_key(side)])
+            round.record(f"weights variance {side}", weights.var(-1, correction=0))
+            round.record(f"effective sample size {side}", weights.sum(-1).square() / weights.square().sum(-1) / weights.shape[-1])
+            losses = weights * losses
+        mean = losses.mean(-1)
+        round.record(f"loss {side}", mean)
+        return mean
+
+    def _gradients(self) -> list[Tensor]:
+        unreached = [name for name, parameter in self.parameters.items() if parameter.grad is None]
+        if unreached:
+            raise ValueError(f"the loss of the {self.name} does not reach {', '.join(unreached)}")
+        return [parameter.grad for parameter in self.parameters.values() if parameter.grad is not None]
+
+    def _clip(self, norm: Tensor, largest: float) -> None:
+        scale = (largest / (norm + 1e-6)).clamp(max=1.0)
+        for gradient in self._gradients():
+            gradient.mul_(scale.reshape(scale.shape + (1,) * (gradient.ndim - scale.ndim)))
+
+    def _weighting_key(self, side: Side) -> str:
+        return f"{self.name}/weighting {side}"
+
+    def _penalty_key(self, number: int) -> str:
+        return f"{self.name}/penalty {number}"

@@ -1,0 +1,104 @@
+"""The game of Goodfellow et al. 2014: one generator against one discriminator (or critic)."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+
+import torch
+from torch import Tensor
+
+from saddlepoint.games.players import Player, Turn
+from saddlepoint.networks.network import Discriminator, Generator
+from saddlepoint.rounds import Clock, Example, Judgement, Mover, Need, Round, State
+from saddlepoint.streams import Streams
+
+
+class TwoPlayers:
+    """Generator and discriminator, their turns, and what their terms remember.
+
+    Args:
+        latent: `[*, n, latent]` from a stream's name and n.
+        batch: fakes in a discriminator's turn; `generator_batch` in a generator's.
+        precision: a context in which the networks are run (mixed precision); their outputs leave it in `dtype`.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        discriminator: Discriminator,
+        players: Mapping[Mover, Player],
+        turns: Sequence[Turn],
+        *,
+        latents: Callable[[Streams, str, int], Tensor],
+        states: dict[str, State],
+        batch: int,
+        generator_batch: int,
+        precision: Callable[[], AbstractContextManager[object]],
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.generator = generator
+        self.discriminator = discriminator
+        self.players = dict(players)
+        self.turns = tuple(turns)
+        self.states = states
+        self._latents = latents
+        self._fakes: dict[Mover, int] = {"discriminator": batch, "generator": generator_batch}
+        self._precision = precision
+        self._dtype = dtype
+        self._moving: tuple[Mover, ...] | None = None
+        self._remembering = {name: [term for term in player.terms() if states[term[0]]] for name, player in players.items()}
+
+    @property
+    def clock(self) -> Clock:
+        """Updates made so far by each player."""
+        return {name: player.updates for name, player in self.players.items()}
+
+    def round(self, turn: Turn, batch: Example, streams: Streams, *, watched: bool) -> Round:
+        """The round of one turn: only its movers' parameters take part in gradients."""
+        self._freeze_all_but(turn.movers)
+        clock = self.clock
+        needs: frozenset[Need] = frozenset().union(*(self.players[name].needs(clock) for name in turn.movers))
+        return Round(
+            lambda: batch,
+            lambda: self.fake(streams, turn.movers[-1]),
+            self.judge,
+            streams=streams,
+            clock=clock,
+            needs=needs,
+            watched=watched,
+            couples_batch=self.discriminator.couples_batch,
+        )
+
+    def fake(self, streams: Streams, mover: Mover) -> Example:
+        """Fresh fakes for a turn of `mover`."""
+        latents = self._latents(streams, f"latents {mover}", self._fakes[mover])
+        return Example(self.generate(latents))
+
+    def generate(self, latents: Tensor) -> Tensor:
+        with self._precision():
+            images: Tensor = self.generator(latents)
+        return images.to(self._dtype)
+
+    def judge(self, example: Example, features: bool) -> Judgement:
+        with self._precision():
+            judgement = self.discriminator.judge(example, features)
+        return Judgement(
+            judgement.scores.to(self._dtype), {name: block.to(self._dtype) for name, block in judgement.features.items()}
+        )
+
+    def observe(self, turn: Turn, round: Round) -> None:
+        """After the update: the movers' networks and terms settle what they noted, the others' forget it."""
+        for name, player in self.players.items():
+            if name not in turn.movers:
+                player.network.forget()
+                continue
+            player.network.observe()
+            for key, term in self._remembering[name]:
+                self.states[key] = term.observe(round, self.states[key])
+
+    def _freeze_all_but(self, movers: tuple[Mover, ...]) -> None:
+        if movers == self._moving:
+            return
+        for name, player in self.players.items():
+            for parameter in player.parameters.values():
+                parameter.requires_grad_(name in movers)
+        self._moving = movers

@@ -1,0 +1,91 @@
+"""What a terminal shows while a run trains: a live line, or plain lines where there is no terminal."""
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from saddlepoint.data.source import Source
+from saddlepoint.recipe import Recipe
+
+PLAIN_SECONDS = 10.0
+SHOWN = ("discriminator/loss", "generator/loss")
+
+
+class Terminal:
+    """An observer that draws a live line with rate, time left and losses; or, without a terminal, one line every ten seconds.
+
+    Args:
+        console: where to draw; a quiet one shows nothing.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[losses]}"),
+            console=console,
+            disable=not console.is_terminal or console.quiet,
+            refresh_per_second=5,
+        )
+        self._task: TaskID | None = None
+        self._reading: TaskID | None = None
+        self._total = 0
+        self._first = 0
+        self._begun = 0.0
+        self._printed = 0.0
+        self._last = ""
+
+    def reading(self, done: int, total: int) -> None:
+        if self._reading is None:
+            self._progress.start()
+            self._reading = self._progress.add_task("reading images", total=total, rate="", losses="")
+        self._progress.update(self._reading, completed=done, total=total)
+
+    def started(self, folder: Path, recipe: Recipe, source: Source, first: int) -> None:
+        if self._reading is not None:
+            self._progress.remove_task(self._reading)
+        for line in source.describe():
+            self._console.print(escape(line), style="dim", highlight=False)
+        going_on = f" from update {first}" if first else ""
+        self._console.print(
+            f"training [bold]{escape(recipe.name)}[/] on {escape(source.name)} into {escape(str(folder))}{going_on}"
+        )
+        self._total, self._first, self._begun = recipe.schedule.updates, first, time.perf_counter()
+        self._printed = self._begun
+        self._progress.start()
+        self._task = self._progress.add_task("updates", total=self._total, completed=first, rate="", losses="")
+
+    def updated(self, update: int) -> None:
+        if self._task is not None and self._console.is_terminal:
+            self._progress.update(self._task, completed=update)
+
+    def logged(self, update: int, values: Mapping[str, float], images_per_second: float) -> None:
+        losses = "  ".join(f"{name.split('/')[0]} {values[name]:.3g}" for name in SHOWN if name in values)
+        rate = f"{images_per_second:,.0f} images/s"
+        if self._console.is_terminal:
+            if self._task is not None:
+                self._progress.update(self._task, completed=update, rate=rate, losses=losses)
+            return
+        now = time.perf_counter()
+        if now - self._printed >= PLAIN_SECONDS or update == self._total:
+            self._printed = now
+            left = (self._total - update) * (now - self._begun) / max(1, update - self._first)
+            self._console.print(
+                f"update {update}/{self._total}  {rate}  {left:.0f} s left  {losses}", highlight=False, soft_wrap=True
+            )
+
+    def warned(self, message: str) -> None:
+        self._console.print(f"warning: {message}", style="yellow", markup=False, soft_wrap=True)
+
+    def stop(self) -> None:
+        """Leave the terminal as it was."""
+        self._progress.stop()

@@ -1,0 +1,29 @@
+"""The exponential average of the generator's weights: what is sampled."""
+
+import copy
+
+import torch
+from torch import Tensor
+
+from saddlepoint.networks.network import Generator
+
+
+class Average:
+    r"""`average = decay average + (1 - decay) weights`, once a generator update; buffers are copied.
+
+    Source: survey, 4.5; Yazici et al. 2019, "The unusual effectiveness of averaging in GAN training".
+    """
+
+    def __init__(self, generator: Generator, decay: float) -> None:
+        self.decay = decay
+        self.network = copy.deepcopy(generator).requires_grad_(False).eval()
+        self._averages: list[Tensor] = list(self.network.parameters())
+        self._weights: list[Tensor] = list(generator.parameters())
+        self._buffers = (list(self.network.buffers()), list(generator.buffers()))
+
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take one step towards the generator's weights."""
+        torch._foreach_lerp_(self._averages, self._weights, 1 - self.decay)
+        for mine, theirs in zip(*self._buffers, strict=True):
+            mine.copy_(theirs)

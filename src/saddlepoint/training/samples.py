@@ -1,0 +1,105 @@
+"""Samples of a generator: sample i of a seed depends on (seed, i) only, whatever is drawn around it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from saddlepoint.networks.network import Discriminator, Generator
+from saddlepoint.streams import ROWS, Streams
+from saddlepoint.training.assembly import Latents
+from saddlepoint.training.pictures import image_grid, point_plot, write_png
+from saddlepoint.training.session import Session
+
+SHOWN_POINTS = 1000
+CONTOUR_STEPS = 64
+
+
+@torch.no_grad()
+def generate(generator: Generator, latents: Tensor) -> Tensor:
+    """Images or points of latents `[n, latent]`, in eval mode; the generator's mode is put back."""
+    training = generator.training
+    generator.eval()
+    try:
+        images: Tensor = generator(latents)
+    finally:
+        generator.train(training)
+    return images
+
+
+def sample_blocks(generator: Generator, latents: Latents, streams: Streams, start: int, stop: int) -> Iterator[Tensor]:
+    """Samples `start` to `stop - 1` of the stream's seed, a block at a time, each `[at most 64, …]`.
+
+    Whole aligned blocks are computed and then cut, so that not even the last bit of a sample depends on its neighbours' number.
+    """
+    for block in range(start // ROWS, -(-stop // ROWS)):
+        first = block * ROWS
+        images = generate(generator, latents.rows(streams, first, first + ROWS))
+        yield images[max(0, start - first) : stop - first]
+
+
+def draw_samples(session: Session, latents: Latents, count: int, path: Path) -> None:
+    """Write the picture of a session's samples at its fixed latents: a grid of images, or points over data with D's contours."""
+    streams = Streams(session.recipe.seed, device=session.device, dtype=session.streams.dtype)
+    points = len(session.source.shape) == 1
+    samples = torch.cat(list(sample_blocks(session.sampled, latents, streams, 0, SHOWN_POINTS if points else count)))
+    if not points:
+        write_png(image_grid(samples), path)
+        return
+    real = session.source.batch(streams, SHOWN_POINTS).image
+    lowest, highest = real.amin(0), real.amax(0)
+    margin = 0.15 * (highest - lowest).max()
+    (left, bottom), (right, top) = (lowest - margin).tolist(), (highest + margin).tolist()
+    scores = contours(session.game.discriminator, (left, right, bottom, top), like=real)
+    title = f"update {session.trainer.updates}"
+    write_png(point_plot(real, samples, scores=scores, extent=(left, right, bottom, top), title=title), path)
+
+
+@torch.no_grad()
+def contours(discriminator: Discriminator, extent: tuple[float, float, float, float], like: Tensor) -> Tensor:
+    """Scores on a grid over `extent` (left, right, bottom, top), `[rows, columns]`, bottom row first."""
+    left, right, bottom, top = extent
+    ys, xs = torch.linspace(bottom, top, CONTOUR_STEPS), torch.linspace(left, right, CONTOUR_STEPS)
+    grid = torch.stack([xs.expand(CONTOUR_STEPS, -1), ys[:, None].expand(-1, CONTOUR_STEPS)], dim=-1).reshape(-1, 2).to(like)
+    training = discriminator.training
+    discriminator.eval()
+    try:
+        scores: Tensor = discriminator(grid)
+    finally:
+        discriminator.train(training)
+    return scores.reshape(CONTOUR_STEPS, CONTOUR_STEPS)
+
+
+def slerp(start: Tensor, end: Tensor, t: Tensor) -> Tensor:
+    r"""Spherical interpolation `sin((1-t) w) / sin w * start + sin(t w) / sin w * end`, `w` the angle between them.
+
+    The norm of equal-norm latents is kept, as N(0, I) needs; linear where `sin w < 1e-6`. Source: White 2016.
+
+    Args:
+        start, end: `[*, latent]`.
+        t: in [0, 1], of a shape that broadcasts against `[*]`.
+
+    >>> slerp(torch.tensor([1.0, 0.0]), torch.tensor([0.0, 1.0]), torch.tensor(0.5))
+    tensor([0.7071, 0.7071])
+    """
+    cosine = (start * end).sum(-1) / (start.norm(dim=-1) * end.norm(dim=-1))
+    angle = cosine.clamp(-1, 1).arccos()
+    sine = angle.sin()
+    flat = sine < 1e-6
+    safe = torch.where(flat, torch.ones_like(sine), sine)
+    first = torch.where(flat, 1 - t, ((1 - t) * angle).sin() / safe)
+    second = torch.where(flat, t * torch.ones_like(sine), (t * angle).sin() / safe)
+    return first[..., None] * start + second[..., None] * end
+
+
+def interpolate(start: Tensor, end: Tensor, steps: int, *, spherical: bool) -> Tensor:
+    """`steps` latents from `start` to `end`, `[*, steps, latent]`: spherical for normal latents, linear for uniform ones.
+
+    >>> interpolate(torch.zeros(1, 2), torch.ones(1, 2), 3, spherical=False)[0].tolist()
+    [[0.0, 0.0], [0.5, 0.5], [1.0, 1.0]]
+    """
+    t = torch.linspace(0, 1, steps, dtype=start.dtype, device=start.device)
+    if spherical:
+        return slerp(start[..., None, :], end[..., None, :], t)
+    return torch.lerp(start[..., None, :], end[..., None, :], t[:, None])

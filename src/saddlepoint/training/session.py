@@ -1,0 +1,124 @@
+"""Everything of a run that lives in memory: networks, game, streams, counters; to and from a snapshot."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from saddlepoint.recipe import Recipe
+from torch import Tensor, nn
+
+from saddlepoint.data.source import Source
+from saddlepoint.errors import InputError
+from saddlepoint.networks.network import Generator
+from saddlepoint.optimizers.state import load_optimizer_state, optimizer_state
+from saddlepoint.streams import Streams
+from saddlepoint.training.assembly import DTYPES, build_game, build_networks, choose_device
+from saddlepoint.training.average import Average
+from saddlepoint.training.checkpoints import Snapshot, copy_into
+from saddlepoint.training.trainer import Trainer
+
+
+class Session:
+    """A recipe and its data, ready to train at update 0 or to take up a snapshot.
+
+    Raises:
+        InputError: the networks cannot be built for the data, or the device is not there.
+    """
+
+    def __init__(self, recipe: Recipe, source: Source) -> None:
+        self.recipe = recipe
+        self.source = source
+        self.device = choose_device(recipe.device)
+        self.streams = Streams(recipe.seed, device=self.device, dtype=DTYPES[recipe.precision])
+        generator, discriminator = build_networks(recipe, source.shape, self.device)
+        self.game = build_game(recipe, generator, discriminator, self.device)
+        self.average = Average(generator, recipe.average.decay) if recipe.average.decay > 0 else None
+        self.trainer = Trainer(
+            self.game,
+            source,
+            self.streams,
+            batch=recipe.schedule.batch,
+            average=self.average,
+            accumulation=recipe.gradients.accumulation,
+            channels_last=len(source.shape) == 3 and recipe.memory_format != "contiguous",
+        )
+
+    @property
+    def sampled(self) -> Generator:
+        """The generator that samples are drawn from: the average where there is one."""
+        return self.game.generator if self.average is None else self.average.network
+
+    @property
+    def images(self) -> int:
+        """Real images shown to the discriminator so far."""
+        a_turn: int = self.recipe.schedule.batch * self.recipe.gradients.accumulation
+        return self.game.players["discriminator"].updates * a_turn
+
+    def snapshot(self, **more: Any) -> Snapshot:
+        """The session as it is now (tensors by reference)."""
+        training: dict[str, Tensor] = {}
+        numbers: dict[str, dict[str, float]] = {}
+        for name, player in self.game.players.items():
+            tensors, numbers[name] = optimizer_state(player.optimizer, player.parameters)
+            training |= {f"optimizer/{name}/{key}": tensor for key, tensor in tensors.items()}
+        for key, remembered in self.game.states.items():
+            training |= {f"state/{key}/{name}": tensor for name, tensor in remembered.items()}
+        tensors_by_file = {name: _tensors(network) for name, network in self._networks().items()} | {"training": training}
+        state: dict[str, Any] = {
+            "players": {name: player.updates for name, player in self.game.players.items()},
+            "streams": self.streams.state(),
+            "optimizers": numbers,
+            "recipe": self.recipe.to_mapping(),
+            "data": self.source.digest,
+            "shape": list(self.source.shape),
+            **more,
+        }
+        return Snapshot(self.trainer.updates, tensors_by_file, state)
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Take up a snapshot of the same recipe, bit for bit.
+
+        Raises:
+            InputError: a tensor does not fit; all of them at once.
+        """
+        self.load_weights(snapshot)
+        training = snapshot.tensors["training"]
+        for name, player in self.game.players.items():
+            load_optimizer_state(
+                player.optimizer, player.parameters, _within(training, f"optimizer/{name}/"), snapshot.state["optimizers"][name]
+            )
+            player.updates = snapshot.state["players"][name]
+        for key, state in self.game.states.items():
+            stored = _within(training, f"state/{key}/")
+            copy_into(state, stored, f"state of {key}")
+        self.streams.load_state(snapshot.state["streams"])
+        self.trainer.updates = snapshot.update
+
+    def load_weights(self, snapshot: Snapshot) -> None:
+        """Take the networks' weights only (a warm start).
+
+        Raises:
+            InputError: the networks differ; every tensor that does not fit, at once.
+        """
+        problems: list[str] = []
+        for name, network in self._networks().items():
+            if name not in snapshot.tensors:
+                problems.append(f"{name}: the checkpoint holds no such network; it holds {', '.join(snapshot.tensors)}")
+                continue
+            try:
+                copy_into(_tensors(network), snapshot.tensors[name], name)
+            except InputError as error:
+                problems += error.problems
+        if problems:
+            raise InputError(problems)
+
+    def _networks(self) -> Mapping[str, nn.Module]:
+        networks: dict[str, nn.Module] = {"generator": self.game.generator, "discriminator": self.game.discriminator}
+        return networks if self.average is None else networks | {"average": self.average.network}
+
+
+def _tensors(network: nn.Module) -> dict[str, Tensor]:
+    return {**dict(network.named_parameters()), **dict(network.named_buffers())}
+
+
+def _within(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}

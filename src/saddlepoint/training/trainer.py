@@ -1,0 +1,95 @@
+"""One loop for every method: a turn is a round, a backward pass for its movers, a step. No method is named here."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from saddlepoint.data.source import Source
+from saddlepoint.errors import Diverged
+from saddlepoint.games.players import Player, Turn
+from saddlepoint.games.two_players import TwoPlayers
+from saddlepoint.rounds import Example
+from saddlepoint.streams import Streams
+from saddlepoint.training.average import Average
+from saddlepoint.training.monitors import score_monitors
+
+
+class Trainer:
+    """Plays a game, turn by turn.
+
+    Args:
+        average: of the generator's weights, updated once a generator update; None for none.
+        accumulation: rounds whose gradients are averaged into one step.
+        channels_last: images are laid out so before the networks see them.
+    """
+
+    def __init__(
+        self,
+        game: TwoPlayers,
+        source: Source,
+        streams: Streams,
+        *,
+        batch: int,
+        average: Average | None = None,
+        accumulation: int = 1,
+        channels_last: bool = False,
+    ) -> None:
+        self.game = game
+        self.source = source
+        self.streams = streams
+        self.average = average
+        self.updates = 0
+        self._batch = batch
+        self._accumulation = accumulation
+        self._channels_last = channels_last
+        self._reals: list[Example] = []
+
+    def update(self, *, watched: bool = False) -> dict[str, Tensor]:
+        """One update: every turn that is due, then the average. What the last round of each turn noted, `[*]` by name."""
+        records: dict[str, Tensor] = {}
+        for turn in self.game.turns:
+            if self.updates % turn.every:
+                continue
+            for time in range(turn.times):
+                records |= self.step(turn, watched=watched and time == turn.times - 1)
+        if self.average is not None:
+            self.average.update()
+        self.updates += 1
+        return records
+
+    def step(self, turn: Turn, *, watched: bool = False) -> dict[str, Tensor]:
+        """One turn: all losses before any step, the movers' gradients only, then each mover steps."""
+        movers = [self.game.players[name] for name in turn.movers]
+        if "discriminator" in turn.movers or not self._reals:
+            self._reals = [self._draw() for _ in range(self._accumulation)]
+        for real in self._reals:
+            round = self.game.round(turn, real, self.streams, watched=watched)
+            losses = [player.total(round) / self._accumulation for player in movers]
+            for number, (player, loss) in enumerate(zip(movers, losses, strict=True), 1):
+                torch.autograd.backward(loss.sum(), inputs=[*player.parameters.values()], retain_graph=number < len(movers))
+        records = dict(round.records)
+        for player in movers:
+            norm = player.gradient_norm()
+            self._check(player, records, norm)
+            records[f"{player.name}/gradient norm"] = norm
+            player.step(norm, self.updates)
+        self.game.observe(turn, round)
+        if watched and "discriminator" in turn.movers:
+            records |= score_monitors(self.game, round, self._lay_out(self.source.batch(self.streams, self._batch, "held-out")))
+        return records
+
+    def _draw(self) -> Example:
+        return self._lay_out(self.source.batch(self.streams, self._batch))
+
+    def _lay_out(self, example: Example) -> Example:
+        if self._channels_last:
+            return example._replace(image=example.image.contiguous(memory_format=torch.channels_last))
+        return example
+
+    def _check(self, player: Player, records: Mapping[str, Tensor], norm: Tensor) -> None:
+        if bool(torch.isfinite(records[f"{player.name}/loss"] + norm).all()):
+            return
+        own = {name: value for name, value in records.items() if name.startswith(f"{player.name}/") and not name.endswith("/loss")}
+        losses = [name for name, value in own.items() if not bool(torch.isfinite(value).all())]
+        raise Diverged((losses or [f"{player.name}/gradient norm"])[0], self.updates)
