@@ -4,6 +4,7 @@ import io
 import math
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,6 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 from torchvision.utils import make_grid
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 READABLE_WIDTH = 512
 BETWEEN = 2
@@ -77,11 +81,9 @@ def point_plot(
     data, samples = _coordinates(real), _coordinates(fake)
     left, right, bottom, top = extent or _around(data)
 
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(PLOT_INCHES, PLOT_INCHES), dpi=PLOT_DPI, facecolor="white")
-    canvas = FigureCanvasAgg(figure)
     axes = figure.add_axes((0.075, 0.095, 0.9, 0.845))
     axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal")
     axes.tick_params(colors="#666666", labelsize=9, length=3)
@@ -106,8 +108,10 @@ def point_plot(
     )
     if scores is not None:
         figure.text(0.075, 0.018, "background: the discriminator's score, the lighter the more real", fontsize=9, color="#666666")
-    canvas.draw()
-    return Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
+    pixels = io.BytesIO()
+    figure.savefig(pixels, format="rgba", dpi=PLOT_DPI)
+    side = round(PLOT_INCHES * PLOT_DPI)
+    return Image.frombytes("RGBA", (side, side), pixels.getvalue()).convert("RGB")
 
 
 def write_png(image: Image.Image, path: Path) -> None:
@@ -141,12 +145,10 @@ def _around(data: NDArray[np.float64]) -> tuple[float, float, float, float]:
     return (float(lowest[0]) - margin, float(highest[0]) + margin, float(lowest[1]) - margin, float(highest[1]) + margin)
 
 
-def _contours(axes: object, scores: Tensor, extent: tuple[float, float, float, float]) -> None:
-    from matplotlib.axes import Axes
+def _contours(axes: "Axes", scores: Tensor, extent: tuple[float, float, float, float]) -> None:
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.ticker import MaxNLocator
 
-    assert isinstance(axes, Axes)
     grid = np.ma.masked_invalid(scores.detach().to("cpu", torch.float64).numpy())
     if grid.count() == 0 or float(grid.max() - grid.min()) == 0:
         return

@@ -1,0 +1,120 @@
+"""`events.jsonl` read back, also while it is still being written, and when lines of it are damaged."""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the monitors showed at one update. Times are None when the line has none."""
+
+    update: int
+    images: int
+    updates: Mapping[str, int]
+    values: Mapping[str, float]
+    seconds: float | None
+    images_per_second: float | None
+
+
+@dataclass
+class Log:
+    """The events of a run in the order of their writing."""
+
+    progress: list[Progress] = field(default_factory=list)
+    warnings: list[tuple[int, str]] = field(default_factory=list)
+    parameters: dict[str, int] = field(default_factory=dict)
+    diverged: tuple[int, str] | None = None
+    done: int | None = None
+    update: int = 0
+    unreadable: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        """Every quantity that was logged, in the order of its first appearance."""
+        return list(dict.fromkeys(name for progress in self.progress for name in progress.values))
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of training so far, over all sessions."""
+        return next((entry.seconds for entry in reversed(self.progress) if entry.seconds is not None), None)
+
+
+def read_log(path: Path) -> Log:
+    """The events in a file; empty when there is none yet.
+
+    A last line without its end is being written and is passed over; other lines that are no events are counted as `unreadable`.
+    """
+    log = Log()
+    try:
+        *lines, last = path.read_bytes().split(b"\n")
+    except OSError:
+        return log
+    for line in lines:
+        if line.strip() and not _take(log, line):
+            log.unreadable += 1
+    _take(log, last)
+    return log
+
+
+def number(value: object) -> float | None:
+    """A number as events write it: also the words "nan", "inf" and "-inf". None when it is not one.
+
+    >>> number(3), number("-inf"), number("three"), number(True)
+    (3.0, -inf, None, None)
+    """
+    if value in ("nan", "inf", "-inf"):
+        return float(str(value))
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        return float(value)
+    except OverflowError:
+        return math.copysign(math.inf, value)
+
+
+def _take(log: Log, line: bytes) -> bool:
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    if not isinstance(event, dict) or not isinstance(event.get("update"), int):
+        return False
+    update: int = event["update"]
+    log.update = max(log.update, update)
+    match event.get("event"):
+        case "start":
+            log.parameters = _integers(event.get("parameters"))
+        case "progress":
+            log.progress.append(_progress(update, event))
+        case "warning":
+            log.warnings.append((update, str(event.get("message", ""))))
+        case "diverged":
+            log.diverged = (update, str(event.get("term", "")))
+        case "done":
+            log.done = update
+    return True
+
+
+def _progress(update: int, event: Mapping[str, Any]) -> Progress:
+    values = {str(name): number(value) for name, value in _mapping(event.get("values")).items()}
+    images, times = event.get("images"), _mapping(event.get("time"))
+    return Progress(
+        update=update,
+        images=images if isinstance(images, int) else 0,
+        updates=_integers(event.get("updates")),
+        values={name: value for name, value in values.items() if value is not None},
+        seconds=number(times.get("seconds")),
+        images_per_second=number(times.get("images_per_second")),
+    )
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _integers(value: object) -> dict[str, int]:
+    return {str(name): count for name, count in _mapping(value).items() if isinstance(count, int)}
