@@ -1,0 +1,90 @@
+"""Batch normalisation whose running statistics move once a turn, not at each forward pass."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from saddlepoint.networks.remembering import Remembering
+
+EPS = 1e-5
+MOMENTUM = 0.1
+
+
+class BatchNorm(Remembering):
+    r"""`gamma (x - mean) / sqrt(var + 1e-5) + beta` by channel, over the batch and space.
+
+    In train mode the statistics are the batch's, and each pass notes them; `observe` merges the mean over the noted passes into the
+    running statistics with momentum .1 (the variance unbiased, as torch does). In eval mode the running statistics are used.
+    After one pass a turn the buffers are those of `torch.nn.BatchNorm2d`.
+
+    Args:
+        channels: of the input, `[n, channels, H, W]` or `[*, n, channels]`.
+        leading: replica axes; then the input is `[*, n, channels]`, and each replica has its own statistics.
+
+    Raises:
+        ValueError: in train mode, one value a channel has no variance.
+
+    Source: Ioffe and Szegedy 2015, "Batch normalization", Algorithm 1.
+
+    >>> norm = BatchNorm(2)
+    >>> out = norm(torch.tensor([[1.0, 5.0], [3.0, 5.0]]))
+    >>> norm.running_mean
+    tensor([0., 0.])
+    >>> norm.observe()
+    >>> norm.running_mean
+    tensor([0.2000, 0.5000])
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def __init__(
+        self,
+        channels: int,
+        leading: Sequence[int] = (),
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(*leading, channels, device=device, dtype=dtype))
+        self.bias = nn.Parameter(torch.zeros(*leading, channels, device=device, dtype=dtype))
+        self.register_buffer("running_mean", torch.zeros(*leading, channels, device=device, dtype=dtype))
+        self.register_buffer("running_var", torch.ones(*leading, channels, device=device, dtype=dtype))
+        self._passes = 0
+        self._means: Tensor | None = None
+        self._variances: Tensor | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.weight.ndim == 1:
+            return self._normalize(x)
+        folded = x.movedim(-2, 0)
+        return self._normalize(folded.flatten(1)).reshape(folded.shape).movedim(0, -2)
+
+    def observe(self) -> None:
+        """Merge the mean over the passes noted since the last `observe` or `forget`; without a pass nothing changes."""
+        if self._means is not None and self._variances is not None:
+            with torch.no_grad():
+                self.running_mean.lerp_(self._means / self._passes, MOMENTUM)
+                self.running_var.lerp_(self._variances / self._passes, MOMENTUM)
+        self.forget()
+
+    def forget(self) -> None:
+        self._passes, self._means, self._variances = 0, None, None
+
+    def _normalize(self, x: Tensor) -> Tensor:
+        weight, bias = self.weight.flatten(), self.bias.flatten()
+        if not self.training:
+            return F.batch_norm(x, self.running_mean.flatten(), self.running_var.flatten(), weight, bias, False, MOMENTUM, EPS)
+        # With momentum 1 torch leaves this batch's own statistics in the two scratch tensors.
+        mean, variance = torch.zeros_like(self.running_mean).flatten(), torch.zeros_like(self.running_var).flatten()
+        out = F.batch_norm(x, mean, variance, weight, bias, True, 1.0, EPS)
+        self._note(mean.view_as(self.running_mean), variance.view_as(self.running_var))
+        return out
+
+    def _note(self, mean: Tensor, variance: Tensor) -> None:
+        self._passes += 1
+        self._means = mean if self._means is None else self._means + mean
+        self._variances = variance if self._variances is None else self._variances + variance

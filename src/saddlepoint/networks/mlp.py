@@ -1,0 +1,128 @@
+"""The multilayer perceptron: for points, and for small images taken as one row of numbers."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from saddlepoint.networks.activations import leaky_relu
+from saddlepoint.networks.initialization import Constant, Law, Uniform, initialize
+from saddlepoint.networks.layers import Layers, NormalizationName, Weighted
+from saddlepoint.networks.network import Discriminator, Generator, Head, Networks, Normalization, numbered
+from saddlepoint.streams import Streams
+
+ActivationName = Literal["relu", "leaky-relu", "tanh"]
+ACTIVATIONS: dict[ActivationName, Callable[[Tensor], Tensor]] = {"relu": F.relu, "leaky-relu": leaky_relu, "tanh": torch.tanh}
+
+
+class MlpNormalization(Normalization):
+    """What normalises each player of an `mlp`: nothing by default."""
+
+    generator: NormalizationName = Field(default="none", description="batch, layer, none, or spectral (with batch normalisation)")
+    discriminator: NormalizationName = Field(default="none", description="batch, layer, none, or spectral")
+
+
+class Mlp(Networks):
+    r"""Fully connected layers, `h = activation(normalise(W x + b))`, then one linear layer.
+
+    The generator ends linear for points and in tanh for images, the discriminator in one raw score. Weights and biases start as
+    torch's linear layers do, uniform on `(-1/sqrt(inputs), 1/sqrt(inputs))`. Takes leading replica axes.
+
+    The WeGAN paper's networks for 8 Gaussians (2-32-32-2 and 2-32-32-1) are the defaults; its networks for MNIST (100-128-784 and
+    784-128-1) are `latent=100, width=128, depth=1` at 28 px.
+
+    Source: Goodfellow et al. 2014; sizes of Pantazis et al., "Training GANs with weights".
+
+    >>> record = Mlp()
+    >>> record.generator((2,), Streams(0))(torch.zeros(5, 2)).shape, record.discriminator((2,), Streams(0))(torch.zeros(5, 2)).shape
+    (torch.Size([5, 2]), torch.Size([5]))
+    >>> record.block_names
+    ('block 1', 'block 2')
+    """
+
+    family: ClassVar[str] = "mlp"
+    bibtex: ClassVar[str] = """@inproceedings{goodfellow2014generative,
+  title = {Generative adversarial nets},
+  author = {Goodfellow, Ian and Pouget-Abadie, Jean and Mirza, Mehdi and Xu, Bing and Warde-Farley, David and Ozair, Sherjil
+            and Courville, Aaron and Bengio, Yoshua},
+  booktitle = {Advances in Neural Information Processing Systems},
+  volume = {27},
+  year = {2014}
+}"""
+
+    latent: int = Field(default=2, ge=1, description="numbers in one latent")
+    width: int = Field(default=32, ge=1, description="units of each hidden layer")
+    depth: int = Field(default=2, ge=0, description="hidden layers; 0 makes both players linear")
+    widths: tuple[int, ...] | None = Field(
+        default=None,
+        description="units of each hidden layer of the generator, in place of width and depth; the discriminator's are reversed",
+    )
+    activation: ActivationName = Field(default="relu", description="after each hidden layer: relu, leaky-relu (slope .2) or tanh")
+    normalization: MlpNormalization = Field(
+        default=MlpNormalization(), description="of each player: batch, layer, none or spectral"
+    )
+
+    @property
+    def couples_batch(self) -> bool:
+        return self.normalization.discriminator == "batch" and bool(self._widths)
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        return numbered(len(self._widths))
+
+    def problems(self, shape: int | Sequence[int]) -> list[str]:
+        return []
+
+    def generator(self, shape: Sequence[int], streams: Streams) -> Generator:
+        layers = Layers.of("generator", self.normalization.generator, streams)
+        hidden, width = self._hidden(layers, self.latent, self._widths)
+        body = OrderedDict[str, nn.Module](zip((f"layer_{number}" for number in range(1, len(hidden) + 1)), hidden, strict=True))
+        body["last"] = layers.linear(width, math.prod(shape))
+        if len(shape) == 3:
+            body["tanh"] = nn.Tanh()
+        generator = Generator(self.latent, shape, streams.leading, nn.Sequential(body))
+        initialize(generator, "generator", streams, _laws)
+        return generator
+
+    def discriminator(self, shape: Sequence[int], streams: Streams, *, twice_differentiated: bool = False) -> Discriminator:
+        # Small matrices are faster with the fused activations even in double backward, so a penalty changes nothing here.
+        layers = Layers.of("discriminator", self.normalization.discriminator, streams)
+        hidden, width = self._hidden(layers, math.prod(shape), self._widths[::-1])
+        discriminator = Discriminator(shape, streams.leading, hidden, Head(layers.linear(width, 1)), flat=True)
+        initialize(discriminator, "discriminator", streams, _laws)
+        return discriminator
+
+    @property
+    def _widths(self) -> tuple[int, ...]:
+        return (self.width,) * self.depth if self.widths is None else self.widths
+
+    def _hidden(self, layers: Layers, inputs: int, widths: Sequence[int]) -> tuple[list["Hidden"], int]:
+        sizes = (inputs, *widths)
+        hidden = [Hidden(layers, before, after, self.activation) for before, after in pairwise(sizes)]
+        return hidden, sizes[-1]
+
+
+class Hidden(nn.Module):
+    """One hidden layer: linear, normalisation, activation."""
+
+    def __init__(self, layers: Layers, inputs: int, outputs: int, activation: ActivationName) -> None:
+        super().__init__()
+        self.linear = layers.linear(inputs, outputs, bias=layers.biased)
+        self.normalization = layers.normalization(outputs)
+        self.activation = activation
+
+    def forward(self, x: Tensor, twice: bool = False) -> Tensor:
+        return ACTIVATIONS[self.activation](self.normalization(self.linear(x)))
+
+
+def _laws(path: str, layer: nn.Module) -> dict[str, Law]:
+    if isinstance(layer, Weighted):
+        law = Uniform(1 / math.sqrt(layer.fan_in))
+        return {"weight": law, "bias": law}
+    return {"weight": Constant(1.0), "bias": Constant(0.0)}

@@ -1,0 +1,203 @@
+"""A generator, a discriminator, and the record that makes the two.
+
+Both are final: a family gives the layers they are made of.
+"""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from saddlepoint.networks.batch_normalization import BatchNorm
+from saddlepoint.networks.layers import NormalizationName
+from saddlepoint.networks.remembering import Remembering
+from saddlepoint.rounds import Example, Judgement, Record
+from saddlepoint.streams import Streams
+
+
+class Generator(nn.Module):
+    """From latents `[*, n, latent]` to images `[*, n, C, H, W]` in [-1, 1] or points `[*, n, d]`.
+
+    A forward pass changes no buffer. `observe` settles what the layers noted, `forget` drops it.
+
+    Args:
+        latent: numbers in one latent.
+        shape: of one example.
+        leading: replica axes.
+        body: from latents to examples, perhaps still flat.
+    """
+
+    def __init__(self, latent: int, shape: Sequence[int], leading: Sequence[int], body: nn.Module) -> None:
+        super().__init__()
+        self.latent = latent
+        self.shape = tuple(shape)
+        self.leading = tuple(leading)
+        self.body = body
+
+    def forward(self, latents: Tensor) -> Tensor:
+        _check("latents", latents, self.leading, (self.latent,))
+        return torch.reshape(self.body(latents), (*latents.shape[:-1], *self.shape))
+
+    def observe(self) -> None:
+        """After the generator's update, once a turn."""
+        for layer in _remembering(self):
+            layer.observe()
+
+    def forget(self) -> None:
+        """After a turn in which the generator did not move."""
+        for layer in _remembering(self):
+            layer.forget()
+
+
+class Discriminator(nn.Module):
+    """From images `[*, n, C, H, W]` or points `[*, n, d]` to raw scores `[*, n]`, and features by block when asked.
+
+    A forward pass changes no buffer. `observe` settles what the layers noted, `forget` drops it.
+
+    Args:
+        shape: of one example.
+        leading: replica axes.
+        blocks: called one after another with `(x, twice)`; what each gives is a feature, named `block 1`, `block 2`, ….
+        head: called with `(x, twice)`; gives one number a sample.
+        flat: the blocks take an example as one row of numbers.
+        twice_differentiated: a penalty will differentiate input gradients. Passes on images that take a gradient then use
+            activations that are cheap to differentiate twice; what comes out is identical.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        leading: Sequence[int],
+        blocks: Sequence[nn.Module],
+        head: nn.Module,
+        *,
+        flat: bool = False,
+        twice_differentiated: bool = False,
+    ) -> None:
+        super().__init__()
+        self.shape = tuple(shape)
+        self.leading = tuple(leading)
+        self.blocks = nn.ModuleList(blocks)
+        self.head = head
+        self.flat = flat
+        self.twice_differentiated = twice_differentiated
+        self.block_names = numbered(len(blocks))
+
+    @property
+    def couples_batch(self) -> bool:
+        """Whether a sample's score depends on the other samples of its batch."""
+        return any(isinstance(layer, BatchNorm) for layer in self.modules())
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Scores `[*, n]`."""
+        return self.judge(Example(image), features=False).scores
+
+    def judge(self, example: Example, features: bool) -> Judgement:
+        """Scores, and when `features` what leaves each block, by its name."""
+        image = example.image
+        _check("images", image, self.leading, self.shape)
+        twice = self._differentiates_twice(image)
+        x = image.flatten(len(self.leading) + 1) if self.flat else image
+        kept: dict[str, Tensor] = {}
+        for name, block in zip(self.block_names, self.blocks, strict=True):
+            x = block(x, twice)
+            if features:
+                kept[name] = x
+        return Judgement(torch.reshape(self.head(x, twice), image.shape[: len(self.leading) + 1]), kept)
+
+    def observe(self) -> None:
+        """After the discriminator's update, once a turn."""
+        for layer in _remembering(self):
+            layer.observe()
+
+    def forget(self) -> None:
+        """After a turn in which the discriminator did not move."""
+        for layer in _remembering(self):
+            layer.forget()
+
+    def _differentiates_twice(self, image: Tensor) -> bool:
+        # A frozen discriminator's pass is the generator's turn: its images take a gradient, but only once.
+        return self.twice_differentiated and image.requires_grad and next(self.parameters()).requires_grad
+
+
+class Head(nn.Module):
+    """One layer, from what the last block gives to a score."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor, twice: bool = False) -> Tensor:
+        scores: Tensor = self.layer(x)
+        return scores
+
+
+class Normalization(Record):
+    """What normalises each player: `batch`, `layer`, `none` or `spectral`. A family's own record holds its defaults.
+
+    `spectral` divides every weight of the player by its largest singular value; a discriminator then has no other normalisation,
+    a generator keeps its batch normalisation (as in SAGAN).
+    """
+
+    generator: NormalizationName = Field(description="batch, layer, none, or spectral (with batch normalisation)")
+    discriminator: NormalizationName = Field(description="batch, layer, none, or spectral")
+
+
+class Networks(Record):
+    """A family of generators and discriminators, and the sizes of one pair. What every family shares."""
+
+    family: ClassVar[str]
+
+    latent: int = Field(default=128, ge=1, description="numbers in one latent")
+    latent_distribution: Literal["normal", "uniform"] = Field(default="normal", description="N(0, I), or uniform on (-1, 1)")
+
+    @property
+    @abstractmethod
+    def couples_batch(self) -> bool:
+        """Whether the discriminator's score of a sample may depend on the rest of its batch."""
+
+    @property
+    @abstractmethod
+    def block_names(self) -> tuple[str, ...]:
+        """Names of the discriminator's features, by block, at the largest resolution; a smaller one has the first of them.
+
+        `Discriminator.block_names` says which one built has. Empty when it has none.
+        """
+
+    @abstractmethod
+    def problems(self, shape: int | Sequence[int]) -> list[str]:
+        """Why no pair can be built for examples of this shape (or images of this resolution), one line each; [] if one can."""
+
+    @abstractmethod
+    def generator(self, shape: Sequence[int], streams: Streams) -> Generator:
+        """A generator of examples of `shape`, its weights drawn from `streams`; raises `ValueError` with `problems`."""
+
+    @abstractmethod
+    def discriminator(self, shape: Sequence[int], streams: Streams, *, twice_differentiated: bool = False) -> Discriminator:
+        """A discriminator of examples of `shape`, its weights drawn from `streams`; raises `ValueError` with `problems`.
+
+        `twice_differentiated` says that a penalty will differentiate its input gradients: only speed depends on it.
+        """
+
+
+def numbered(count: int) -> tuple[str, ...]:
+    """Names of `count` blocks.
+
+    >>> numbered(2)
+    ('block 1', 'block 2')
+    """
+    return tuple(f"block {number}" for number in range(1, count + 1))
+
+
+def _check(what: str, given: Tensor, leading: tuple[int, ...], shape: tuple[int, ...]) -> None:
+    replicas = len(leading)
+    if given.shape[:replicas] != leading or given.shape[replicas + 1 :] != shape:
+        right = ", ".join(str(size) for size in (*leading, "n", *shape))
+        raise ValueError(f"{what} have the shape {tuple(given.shape)}; this network takes ({right})")
+
+
+def _remembering(network: nn.Module) -> list[Remembering]:
+    return [layer for layer in network.modules() if isinstance(layer, Remembering)]

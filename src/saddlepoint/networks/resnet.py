@@ -1,0 +1,193 @@
+"""The residual networks of SN-GAN."""
+
+import math
+from collections import OrderedDict
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import ClassVar
+
+import torch.nn.functional as F
+from pydantic import Field
+from torch import Tensor, nn
+
+from saddlepoint.networks.activations import relu
+from saddlepoint.networks.image import Projection, image_problems, refuse
+from saddlepoint.networks.initialization import Constant, Law, Uniform, initialize
+from saddlepoint.networks.layers import Layers, NormalizationName, Weighted
+from saddlepoint.networks.network import Discriminator, Generator, Networks, Normalization, numbered
+from saddlepoint.streams import Streams
+
+# Channels into the generator's first block and out of each: quarters of its width, by resolution.
+GENERATOR_QUARTERS = {16: (4, 4, 4), 32: (4, 4, 4, 4), 64: (16, 8, 4, 2, 1)}
+# Channels out of each of the discriminator's blocks, in halves of its width; and how many of the blocks halve the side.
+DISCRIMINATOR_HALVES = {16: (2, 2, 2), 32: (2, 2, 2, 2), 64: (1, 2, 4, 8, 16)}
+DISCRIMINATOR_DOWN = {16: 1, 32: 2, 64: 5}
+
+
+class ResnetNormalization(Normalization):
+    """What normalises each player of a `resnet`: batch normalisation up, spectral normalisation down, by default."""
+
+    generator: NormalizationName = Field(default="batch", description="batch, layer, none, or spectral (with batch normalisation)")
+    discriminator: NormalizationName = Field(default="spectral", description="batch, layer, none, or spectral")
+
+
+class Resnet(Networks):
+    r"""Pre-activation residual blocks: nearest up-sampling in the generator, average pooling in the discriminator, ReLU in both.
+
+    At 32 px the generator is linear -> 4x4x256, three up-blocks of 256, normalisation, ReLU, 3x3 convolution, tanh; the
+    discriminator an optimised down-block of 128, a down-block of 128, two plain blocks of 128, ReLU, the *sum* over space, and a
+    linear layer without bias. 16 px has one up-block and one down-block fewer. At 64 px the generator goes 1024, 512, 256, 128, 64
+    and the discriminator 64, 128, 256, 512, 1024, every block halving the side. Weights start Xavier uniform, gain sqrt 2 in the
+    blocks' 3x3 convolutions and 1 elsewhere; biases 0.
+
+    Features are what leaves each block's sum. No leading replica axes.
+
+    Source: Miyato et al. 2018, "Spectral normalization for generative adversarial networks", tables 3 and 4.
+
+    >>> import torch
+    >>> record = Resnet(width=4)
+    >>> record.discriminator((3, 32, 32), Streams(0))(torch.zeros(5, 3, 32, 32)).shape
+    torch.Size([5])
+    >>> record.problems(128)
+    ['resnet makes square images of 16, 32 or 64 px, not 128 x 128: set data.resolution to 64']
+    """
+
+    family: ClassVar[str] = "resnet"
+    bibtex: ClassVar[str] = """@inproceedings{miyato2018spectral,
+  title = {Spectral normalization for generative adversarial networks},
+  author = {Miyato, Takeru and Kataoka, Toshiki and Koyama, Masanori and Yoshida, Yuichi},
+  booktitle = {International Conference on Learning Representations},
+  year = {2018}
+}"""
+
+    width: int = Field(default=128, ge=2, multiple_of=2, description="channels of the discriminator's blocks at 32 px, even")
+    generator_width: int | None = Field(
+        default=None,
+        ge=4,
+        multiple_of=4,
+        description="channels of the generator's blocks at 32 px, a multiple of 4; by default twice width",
+    )
+    normalization: Normalization = Field(
+        default=ResnetNormalization(), description="of each player: batch, layer, none or spectral"
+    )
+
+    @property
+    def couples_batch(self) -> bool:
+        return self.normalization.discriminator == "batch"
+
+    @property
+    def block_names(self) -> tuple[str, ...]:
+        return numbered(max(len(halves) for halves in DISCRIMINATOR_HALVES.values()))
+
+    def problems(self, shape: int | Sequence[int]) -> list[str]:
+        return image_problems(self.family, shape, tuple(DISCRIMINATOR_HALVES))
+
+    def generator(self, shape: Sequence[int], streams: Streams) -> Generator:
+        refuse(self, shape, streams)
+        layers = Layers.of("generator", self.normalization.generator, streams)
+        quarter = (self.generator_width or 2 * self.width) // 4
+        widths = [quarter * quarters for quarters in GENERATOR_QUARTERS[shape[-1]]]
+        body = OrderedDict[str, nn.Module](project=Projection(layers, self.latent, widths[0], bias=True))
+        for number, (before, after) in enumerate(pairwise(widths), 1):
+            body[f"block_{number}"] = UpBlock(layers, before, after)
+        body["normalize"] = layers.normalization(widths[-1])
+        body["relu"] = nn.ReLU()
+        body["last"] = layers.convolution(widths[-1], shape[0], 3, padding=1)
+        body["tanh"] = nn.Tanh()
+        generator = Generator(self.latent, shape, (), nn.Sequential(body))
+        initialize(generator, "generator", streams, _laws)
+        return generator
+
+    def discriminator(self, shape: Sequence[int], streams: Streams, *, twice_differentiated: bool = False) -> Discriminator:
+        refuse(self, shape, streams)
+        layers = Layers.of("discriminator", self.normalization.discriminator, streams)
+        widths = [self.width // 2 * halves for halves in DISCRIMINATOR_HALVES[shape[-1]]]
+        blocks: list[nn.Module] = [FirstBlock(layers, shape[0], widths[0])]
+        for number, (before, after) in enumerate(pairwise(widths), 1):
+            blocks.append(Block(layers, before, after, down=number < DISCRIMINATOR_DOWN[shape[-1]]))
+        head = SummedHead(layers, widths[-1])
+        discriminator = Discriminator(shape, (), blocks, head, twice_differentiated=twice_differentiated)
+        initialize(discriminator, "discriminator", streams, _laws)
+        return discriminator
+
+
+class UpBlock(nn.Module):
+    """Twice the side: norm, ReLU, up, conv3, norm, ReLU, conv3, plus a 1x1 convolution of the input, up.
+
+    The shortcut convolves before it copies pixels, which is the same function at a quarter of the work.
+    """
+
+    def __init__(self, layers: Layers, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.normalization1 = layers.normalization(inputs)
+        self.convolution1 = layers.convolution(inputs, outputs, 3, padding=1, bias=layers.biased)
+        self.normalization2 = layers.normalization(outputs)
+        self.convolution2 = layers.convolution(outputs, outputs, 3, padding=1)
+        self.shortcut = layers.convolution(inputs, outputs, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.convolution1(_up(relu(self.normalization1(x))))
+        h = self.convolution2(relu(self.normalization2(h)))
+        total: Tensor = h + _up(self.shortcut(x))
+        return total
+
+
+class FirstBlock(nn.Module):
+    """The optimised block at the image: conv3, ReLU, conv3, pool, plus a 1x1 convolution of the pooled image; no leading ReLU or norm."""
+
+    def __init__(self, layers: Layers, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.convolution1 = layers.convolution(inputs, outputs, 3, padding=1)
+        self.convolution2 = layers.convolution(outputs, outputs, 3, padding=1)
+        self.shortcut = layers.convolution(inputs, outputs, 1)
+
+    def forward(self, x: Tensor, twice: bool = False) -> Tensor:
+        h = self.convolution2(relu(self.convolution1(x), twice=twice))
+        total: Tensor = F.avg_pool2d(h, 2) + self.shortcut(F.avg_pool2d(x, 2))
+        return total
+
+
+class Block(nn.Module):
+    """Norm, ReLU, conv3, norm, ReLU, conv3, perhaps pool, plus the input, by a 1x1 convolution where its width or side changes.
+
+    The shortcut pools before it convolves, which is the same function at a quarter of the work.
+    """
+
+    def __init__(self, layers: Layers, inputs: int, outputs: int, *, down: bool) -> None:
+        super().__init__()
+        self.normalization1 = layers.normalization(inputs)
+        self.convolution1 = layers.convolution(inputs, inputs, 3, padding=1, bias=layers.biased)
+        self.normalization2 = layers.normalization(inputs)
+        self.convolution2 = layers.convolution(inputs, outputs, 3, padding=1)
+        self.shortcut = layers.convolution(inputs, outputs, 1) if down or inputs != outputs else nn.Identity()
+        self.resize = nn.AvgPool2d(2) if down else nn.Identity()
+
+    def forward(self, x: Tensor, twice: bool = False) -> Tensor:
+        h = self.convolution1(relu(self.normalization1(x), twice=twice))
+        h = self.convolution2(relu(self.normalization2(h), twice=twice))
+        total: Tensor = self.resize(h) + self.shortcut(self.resize(x))
+        return total
+
+
+class SummedHead(nn.Module):
+    """ReLU, the sum over space, a linear layer without bias."""
+
+    def __init__(self, layers: Layers, inputs: int) -> None:
+        super().__init__()
+        self.linear = layers.linear(inputs, 1, bias=False)
+
+    def forward(self, x: Tensor, twice: bool = False) -> Tensor:
+        scores: Tensor = self.linear(relu(x, twice=twice).sum((-2, -1)))
+        return scores
+
+
+def _up(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="nearest")
+
+
+def _laws(path: str, layer: nn.Module) -> dict[str, Law]:
+    if not isinstance(layer, Weighted):
+        return {"weight": Constant(1.0), "bias": Constant(0.0)}
+    gain = math.sqrt(2) if path.rpartition(".")[2].startswith("convolution") else 1.0
+    bound = gain * math.sqrt(6 / (layer.fan_in + layer.fan_out))
+    return {"weight": Uniform(bound), "bias": Constant(0.0)}

@@ -1,0 +1,64 @@
+"""Spectral normalisation: a layer's weight divided by an estimate of its largest singular value."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from saddlepoint.streams import Streams
+
+EPS = 1e-12
+FIRST_ITERATIONS = 15
+
+
+class SpectralNorm(nn.Module):
+    r"""The largest singular value of a weight matrix by power iteration, `sigma = u^T W v`.
+
+    `W` is `[*, out, in]` (a convolution's weight as `(out, in kh kw)`), `u` `[*, out]` and `v` `[*, in]` are buffers and constants
+    for the gradient, which flows through `W` alone. A call changes nothing; `iterate` makes one power iteration
+    `u = W v / |W v|`, `v = W^T u / |W^T u|`, the order of `torch.nn.utils.parametrizations.spectral_norm`.
+    The reshaped matrix's norm is not the norm of the convolution as an operator: no layer is claimed to be 1-Lipschitz.
+
+    Source: Miyato et al. 2018, "Spectral normalization for generative adversarial networks", Algorithm 1.
+
+    >>> norm = SpectralNorm(3, 2)
+    >>> weight = torch.tensor([[3.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
+    >>> norm.start(weight, Streams(0), "example")
+    >>> round(norm(weight).item(), 4)
+    3.0
+    """
+
+    u: Tensor
+    v: Tensor
+
+    def __init__(
+        self,
+        rows: int,
+        columns: int,
+        leading: Sequence[int] = (),
+        *,
+        device: torch.device | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.register_buffer("u", torch.zeros(*leading, rows, device=device, dtype=dtype))
+        self.register_buffer("v", torch.zeros(*leading, columns, device=device, dtype=dtype))
+
+    def forward(self, matrix: Tensor) -> Tensor:
+        """`sigma`, `[*, 1, 1]`, in the weight's own precision even inside mixed precision."""
+        with torch.autocast(matrix.device.type, enabled=False):
+            return self.u.unsqueeze(-2) @ matrix @ self.v.unsqueeze(-1)
+
+    @torch.no_grad()
+    def start(self, matrix: Tensor, streams: Streams, name: str) -> None:
+        """Draw `v` from the stream `name` and iterate until `u` and `v` are near the singular vectors."""
+        self.v.copy_(F.normalize(streams.normal(name, self.v.shape[-1]), dim=-1, eps=EPS))
+        for _ in range(FIRST_ITERATIONS):
+            self.iterate(matrix)
+
+    @torch.no_grad()
+    def iterate(self, matrix: Tensor) -> None:
+        """One power iteration."""
+        self.u.copy_(F.normalize((matrix @ self.v.unsqueeze(-1)).squeeze(-1), dim=-1, eps=EPS))
+        self.v.copy_(F.normalize((self.u.unsqueeze(-2) @ matrix).squeeze(-2), dim=-1, eps=EPS))
