@@ -97,7 +97,8 @@ class ArraySource:
         return Example(image, self.labels[chosen].to(streams.device) if self.labels is not None else None)
 
     def all(self, split: Split, n: int = 256) -> Iterator[Example]:
-        for rows in self.rows[split].split(n):
+        for start in range(0, len(self.rows[split]), n):
+            rows = self.rows[split][start : start + n]
             label = self.labels[rows] if self.labels is not None else None
             yield Example(to_range(self.images[rows], torch.float32), label)
 

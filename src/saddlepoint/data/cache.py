@@ -4,13 +4,13 @@ An entry is a folder named by its key: `images.u8`, the pixels `[N, C, H, W]` an
 digest and what was found. It is built in a folder beside, synced, and renamed, under a lock that dies with its process.
 """
 
+import contextlib
 import errno
 import fcntl
 import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,6 +71,11 @@ class Writer:
         os.fsync(self._file.fileno())
         self._file.close()
         return _digest(self._path)
+
+    def abandon(self) -> None:
+        """Close, whatever the disk says of what was not yet written."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
 
 Build = Callable[[Writer], dict[str, Any]]
@@ -133,15 +138,15 @@ def writing(folder: Path) -> Iterator[None]:
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: beside, synced, renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, beside = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
+    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        with beside.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:
-        os.unlink(beside)
+        beside.unlink(missing_ok=True)
         raise
 
 
@@ -157,12 +162,12 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def _write(folder: Path, build: Build) -> None:
-    # We hold the lock, so a partial folder is what a killed process left.
+    _sweep(folder.parent)
     partial = folder.with_suffix(".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir()
+    writer = Writer(partial)
     try:
-        writer = Writer(partial)
         found = build(writer)
         body = {"shape": [writer.count, *writer.shape], "sha256": writer.close(), "found": found}
         index = {"body": body, "sha256": _body_digest(body)}
@@ -171,8 +176,17 @@ def _write(folder: Path, build: Build) -> None:
         os.replace(partial, folder)
         _sync_folder(folder.parent)
     except BaseException:
+        writer.abandon()
         shutil.rmtree(partial, ignore_errors=True)
         raise
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left: partial entries whose lock nobody holds."""
+    for partial in folder.glob("*.partial"):
+        with partial.with_suffix(".lock").open("ab") as file, contextlib.suppress(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(partial, ignore_errors=True)
 
 
 def _read(folder: Path) -> Entry:

@@ -41,9 +41,9 @@ class Cifar10(Published):
 
     def wanted(self) -> list[Wanted]:
         official = self._torchvision()
-        archive = {official.filename: official.tgz_md5}
+        archive = {official.filename: (official.tgz_md5,)}
         batches = [*official.train_list, *official.test_list, (official.meta["filename"], official.meta["md5"])]
-        return [Wanted({name: md5} | archive) for name, md5 in batches]
+        return [Wanted({name: (md5,)} | archive) for name, md5 in batches]
 
     def layouts(self, folder: Path) -> list[Path]:
         return [folder / self._torchvision().base_folder, folder / self.name, folder]
@@ -55,8 +55,9 @@ class Cifar10(Published):
         from torchvision.datasets.utils import extract_archive
 
         official = self._torchvision()
-        if len(set(files)) == 1:
-            extract_archive(files[0], stage)
+        archives = [path for path in files if path.name == official.filename]
+        if archives:
+            extract_archive(archives[0], stage)
         else:
             (stage / official.base_folder).symlink_to(files[0].parent.resolve())
         try:

@@ -68,10 +68,11 @@ class Folder(Data):
             )
         # A class is a part of a name, so names and digests are all of the content.
         key = key_of(self.name, sorted(content.items()), self.resolution, self.resize, self.non_square, self.channels)
-        entry = open_or_build(key, lambda writer: self._build(writer, root, content, progress))
+        entry = open_or_build(key, lambda writer: self._build(writer, root, content, listing, progress))
         found: dict[str, Any] = entry.found
         problems = _lines(listing.problems | found["problems"])
-        self._check(found["names"], problems, root)
+        if self.strict and problems:
+            raise InputError([f"data.strict: {problem}" for problem in problems])
         classes, labels = _classes(found["names"])
         lines = _describe(found, listing.hidden, [content[name] for name in found["names"]], self.resolution, classes)
         return ArraySource(
@@ -94,16 +95,16 @@ class Folder(Data):
             raise InputError([f"data.path: {root} is a file; give the folder the images are in"])
         return root
 
-    def _check(self, names: list[str], problems: list[str], root: Path) -> None:
+    def _check_enough(self, names: list[str], problems: list[str], root: Path) -> None:
         if not names:
             raise InputError([f"data.path: none of the images in {root} can be read", *problems])
         if len(names) == 1:
-            only = f"data.path: {_shown(names[0])} is the only image in {root} that can be read; give 2 or more, one of them is held out"
-            raise InputError([only, *problems])
-        if self.strict and problems:
-            raise InputError([f"data.strict: {problem}" for problem in problems])
+            only = f"{_shown(names[0])} is the only image in {root} that can be read"
+            raise InputError([f"data.path: {only}; give 2 or more, of which one is held out", *problems])
 
-    def _build(self, writer: Writer, root: Path, content: dict[str, str], progress: Progress | None) -> dict[str, Any]:
+    def _build(
+        self, writer: Writer, root: Path, content: dict[str, str], listing: Listing, progress: Progress | None
+    ) -> dict[str, Any]:
         channels = 1 if self.channels == 1 else 3
         problems: dict[str, str] = {}
         pictures: list[tuple[str, str, int, int, bool]] = []
@@ -117,7 +118,8 @@ class Folder(Data):
                 problems[name] = picture
             if progress is not None:
                 progress(done, len(content))
-        if self.channels == "auto" and grey and pictures:
+        self._check_enough([name for name, *_ in pictures], _lines(listing.problems | problems), root)
+        if self.channels == "auto" and grey:
             writer.keep_first_channel()
         return {
             "names": [name for name, *_ in pictures],

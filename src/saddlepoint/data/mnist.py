@@ -1,6 +1,7 @@
 """MNIST and Fashion-MNIST: 28 x 28 grey, in idx files."""
 
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -27,6 +28,7 @@ class Mnist(Published):
     name: ClassVar[str] = "mnist"
     torchvision_name: ClassVar[str] = "MNIST"
     classes: ClassVar[tuple[str, ...]] = tuple("0123456789")
+    also: ClassVar[Mapping[str, tuple[str, ...]]] = {}
     bibtex: ClassVar[str] = """@article{lecun1998gradient,
   title={Gradient-Based Learning Applied to Document Recognition},
   author={LeCun, Yann and Bottou, L{\\'e}on and Bengio, Yoshua and Haffner, Patrick},
@@ -38,7 +40,10 @@ class Mnist(Published):
 }"""
 
     def wanted(self) -> list[Wanted]:
-        return [Wanted({name: md5, name.removesuffix(".gz"): None}) for name, md5 in self._torchvision().resources]
+        return [
+            Wanted({name: (md5, *self.also.get(name, ())), name.removesuffix(".gz"): ()})
+            for name, md5 in self._torchvision().resources
+        ]
 
     def layouts(self, folder: Path) -> list[Path]:
         return [folder / self.torchvision_name / "raw", folder / self.name, folder / "raw", folder]
@@ -65,11 +70,8 @@ class Mnist(Published):
         labels = [*train.targets.tolist(), *test.targets.tolist()]
         images = np.concatenate([train.data.numpy(), test.data.numpy()])
         if len(labels) != len(images) or images.shape[1:] != (NATIVE, NATIVE) or max(labels) >= len(self.classes):
-            raise InputError(
-                [
-                    f"{files[0].parent}: {len(images)} images of {images.shape[1:]} and {len(labels)} labels are not {self.name}'s layout"
-                ]
-            )
+            shapes = f"{len(images)} images of {images.shape[1:]} and {len(labels)} labels"
+            raise InputError([f"{files[0].parent}: {shapes} are not {self.name}'s layout; fetch the files again"])
         return images[:, None], labels, len(train.data)
 
     def sized(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -107,6 +109,13 @@ class FashionMnist(Mnist):
         "Bag",
         "Ankle boot",
     )
+    # The Debian package compressed the same contents again, without their names and dates.
+    also: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        "train-images-idx3-ubyte.gz": ("cf8536b0aa1a6ac5fa3f23001093305c",),
+        "train-labels-idx1-ubyte.gz": ("10bea18fdb374794d4bb42e356e600c9",),
+        "t10k-images-idx3-ubyte.gz": ("f78720b4224f21cce2f2ccf2d7a94c9a",),
+        "t10k-labels-idx1-ubyte.gz": ("0d30e22e447f3c33dab9ed536400ac01",),
+    }
     packaged: ClassVar[tuple[Place, ...]] = (
         Place(Path("/usr/share/datasets/fashion-mnist"), "the Debian package dataset-fashion-mnist"),
     )

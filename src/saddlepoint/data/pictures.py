@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 Resize = Literal["antialiased-bilinear", "bicubic", "lanczos", "box", "nearest"]
 NonSquare = Literal["crop", "pad"]
@@ -66,7 +66,7 @@ def read_picture(data: bytes, resolution: int, channels: int, non_square: NonSqu
             animated = bool(getattr(image, "is_animated", False))
             image.load()
             plain = _on_white(ImageOps.exif_transpose(image)).convert("L" if channels == 1 else "RGB")
-    except Image.UnidentifiedImageError:
+    except UnidentifiedImageError:
         raise UnreadableError("not an image, whatever its name says") from None
     except UnreadableError:
         raise

@@ -1,6 +1,7 @@
 """What the published data sets share: torchvision knows their files, checksums and downloads; here is where they are looked for."""
 
 import os
+import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -23,9 +24,9 @@ from saddlepoint.errors import InputError
 
 @dataclass(frozen=True)
 class Wanted:
-    """A file of a data set: its name, the names it may have instead, best first, and the md5 sum of each, where torchvision lists one."""
+    """A file of a data set: the names it may have, best first, each with the md5 sums it may have, none where none is known."""
 
-    names: Mapping[str, str | None]
+    names: Mapping[str, tuple[str, ...]]
 
     def inside(self, folder: Path) -> Path | None:
         return next((folder / name for name in self.names if (folder / name).is_file()), None)
@@ -86,7 +87,7 @@ class Published(Data):
         entry = open_or_build(key, lambda writer: self._build(writer, files, progress))
         found: dict[str, Any] = entry.found
         count, train = len(entry.images), found["train"]
-        unchecked = [path.name for path in files if self._sum(path) is None]
+        unchecked = [path.name for path in files if not self._sums(path)]
         return ArraySource(
             self.name,
             self.digest_with(key, self.flip),
@@ -156,8 +157,8 @@ class Published(Data):
                 [f"data.download: {self.name} could not be downloaded into {folder} ({reason}); put its files there by hand"]
             ) from None
 
-    def _sum(self, path: Path) -> str | None:
-        return next((md5 for wanted in self.wanted() for name, md5 in wanted.names.items() if name == path.name), None)
+    def _sums(self, path: Path) -> tuple[str, ...]:
+        return next(sums for wanted in self.wanted() for name, sums in wanted.names.items() if name == path.name)
 
     def _build(self, writer: Writer, files: list[Path], progress: Progress | None) -> dict[str, Any]:
         self._check_sums(files)
@@ -173,11 +174,11 @@ class Published(Data):
     def _check_sums(self, files: list[Path]) -> None:
         from torchvision.datasets.utils import calculate_md5
 
-        sums = {path: (self._sum(path), calculate_md5(path)) for path in files}
+        sums = {path: (self._sums(path), calculate_md5(path)) for path in dict.fromkeys(files)}
         wrong = [
-            f"{path}: its md5 sum is {found}, that of {self.name} is {right}; the file is damaged or another one: fetch it again"
+            f"{path}: its md5 sum is {found}, {self.name}'s is {' or '.join(right)}; the file is damaged or another: fetch it again"
             for path, (right, found) in sums.items()
-            if right is not None and found != right
+            if right and found not in right
         ]
         if wrong:
             raise InputError(wrong)
@@ -185,8 +186,6 @@ class Published(Data):
 
 @contextmanager
 def _staged(stage: Path) -> Iterator[None]:
-    import shutil
-
     stage.mkdir()
     try:
         yield

@@ -51,7 +51,7 @@ class Source(Protocol):
         ...
 
     def batch(self, streams: Streams, n: int, split: Split = "train") -> Example:
-        """The next `n` samples of a split: `image` in `streams.dtype` on `streams.device`, `[*, n, C, H, W]` in [-1, 1] or `[*, n, 2]`."""
+        """The next `n` samples of a split, `[*, n, C, H, W]` in [-1, 1] or `[*, n, 2]`, as the streams' dtype on their device."""
         ...
 
     def all(self, split: Split, n: int = 256) -> Iterator[Example]:
