@@ -226,7 +226,7 @@ def _watch(round: Round, pairs: Pairs, gap: Tensor) -> None:
     reals = in_full_precision(round.real.image.detach().flatten(batch_axis + 1))
     fakes = in_full_precision(take(round.fake.image.detach(), pairs.fakes).flatten(batch_axis + 1))
     distance = (fakes - take(reals, pairs.reals)).square().sum(-1).sqrt()
-    slope = gap.abs() / distance.clamp_min(torch.finfo(distance.dtype).tiny)
+    slope = gap.abs() / distance.clamp_min(torch.finfo(distance.dtype).eps)  # of a copy, rounding is not a slope
     round.record("sdp/slope mean", slope.mean(-1))
     round.record("sdp/slope max", slope.amax(-1))
 
