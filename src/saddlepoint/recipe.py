@@ -1,0 +1,372 @@
+"""A recipe: the typed description of a run, its YAML form, what is wrong with it, and the recipes that ship.
+
+Every value has a default that trains. Whatever is wrong is found before anything is allocated, all of it at once.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BeforeValidator, Field
+
+from saddlepoint.data import DATA
+from saddlepoint.data.source import Data
+from saddlepoint.errors import InputError
+from saddlepoint.networks import NETWORKS
+from saddlepoint.networks.network import Networks
+from saddlepoint.objectives import OBJECTIVES
+from saddlepoint.objectives.objective import Objective
+from saddlepoint.overrides import apply_overrides, read_overrides
+from saddlepoint.penalties.penalty import Penalty
+from saddlepoint.penalties.sdp import SDP
+from saddlepoint.rounds import Features, InputGradient, Mover, Record
+from saddlepoint.schedules import Cosine, Linear
+from saddlepoint.sections import (
+    Average,
+    Checkpoints,
+    Gradients,
+    Log,
+    Optimizers,
+    Penalties,
+    Projections,
+    Samples,
+    Section,
+    TrainingSchedule,
+    Weightings,
+)
+from saddlepoint.validation import Address, Chosen, Problem, Problems, addresses, dotted, expanded, nearest, shown, validated
+from saddlepoint.yaml_reading import LARGEST_INTEGER, one_line, read_yaml_file, write_yaml
+
+SHIPPED = Path(__file__).parent / "recipes"
+FILE = "recipe.yaml"
+
+# What cannot change the result, and so is no part of a run's identity.
+NOT_IDENTITY = ("device", "threads", "log", "samples", "checkpoints")
+
+PLAYERS: tuple[Mover, ...] = ("generator", "discriminator")
+
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+def _threads(value: object) -> object:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+        return value
+    raise ValueError("should be auto, or a number of threads, 1 or more")
+
+
+class Recipe(Section):
+    """The typed, frozen description of a run. `load` and `from_mapping` make one; constructing it directly checks the least.
+
+    >>> recipe = Recipe.from_mapping({"data": "8-gaussians", "objective": "hinge"})
+    >>> type(recipe.objective).__name__, recipe.schedule.batch
+    ('Hinge', 64)
+    >>> Recipe.from_mapping(recipe.to_mapping()) == recipe
+    True
+    """
+
+    data: Annotated[Data, Chosen(DATA, "data set", default="digits")] = Field(
+        default=DATA["digits"](), description="where real samples come from"
+    )
+    networks: Annotated[Networks, Chosen(NETWORKS, "network family", key="family", default="dcgan")] = Field(
+        default=NETWORKS["dcgan"].model_validate({}), description="generator and discriminator"
+    )
+    objective: Annotated[Objective, Chosen(OBJECTIVES, "objective", default="vanilla")] = Field(
+        default=OBJECTIVES["vanilla"](), description="what each player minimises"
+    )
+    penalties: Penalties = Field(default=Penalties(), description="terms added to the losses")
+    weightings: Weightings = Field(default=Weightings(), description="how per-sample losses become one")
+    projections: Projections = Field(default=Projections(), description="done to parameters after an update")
+    optimizers: Optimizers = Field(default=Optimizers(), description="how each player steps")
+    gradients: Gradients = Field(default=Gradients(), description="clipping and accumulation")
+    schedule: TrainingSchedule = Field(default=TrainingSchedule(), description="updates and batches")
+    average: Average = Field(default=Average(), description="of the generator's weights")
+    log: Log = Field(default=Log(), description="of numbers")
+    samples: Samples = Field(default=Samples(), description="drawn while training")
+    checkpoints: Checkpoints = Field(default=Checkpoints(), description="of the run's state")
+    seed: int = Field(default=0, ge=0, le=LARGEST_INTEGER, description="of all randomness")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="where it trains")
+    precision: Literal["float32", "bfloat16", "float64"] = Field(default="float32", description="bfloat16 is mixed with float32")
+    threads: Annotated[int | Literal["auto"], BeforeValidator(_threads)] = Field(default="auto", description="of the CPU")
+    memory_format: Literal["auto", "contiguous", "channels_last"] = Field(default="auto", description="of images in memory")
+    fused: bool = Field(default=True, description="use the fused form of an optimizer where there is one")
+    warm_start: str | None = Field(
+        default=None, alias="from", min_length=1, description="a run folder whose weights are the first ones"
+    )
+
+    @classmethod
+    def from_mapping(cls, raw: Mapping[str, Any]) -> "Recipe":
+        """The recipe that plain values describe, as YAML gives them.
+
+        A schedule whose `last` is open ends with the run.
+
+        Raises:
+            InputError: everything that is wrong, one line a problem: field, value, what would be right.
+        """
+        recipe, problems = cls._read(raw)
+        if problems:
+            raise InputError([problem.line() for problem in problems])
+        return recipe
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain values of every field, which `from_mapping` reads as this recipe."""
+        return self.model_dump(mode="json", by_alias=True)
+
+    def to_yaml(self) -> str:
+        """`to_mapping` as YAML text."""
+        return write_yaml(self.to_mapping())
+
+    def digest(self) -> str:
+        """The recipe's identity, 16 hexadecimal digits: equal for recipes that differ only in what cannot change the result."""
+        identity = {name: value for name, value in self.to_mapping().items() if name not in NOT_IDENTITY}
+        return hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+    def differences(self, other: "Recipe") -> list[str]:
+        """The fields in which two recipes differ, dotted.
+
+        >>> recipe = Recipe.from_mapping({})
+        >>> recipe.differences(load(recipe.to_mapping(), ["updates=5", "optimizers.generator.lr=1e-3"]))
+        ['optimizers.generator.lr', 'schedule.updates']
+        """
+        return [dotted(address) for address in _differing((), self.to_mapping(), other.to_mapping())]
+
+    def penalties_of(self, player: Mover) -> tuple[Penalty, ...]:
+        """A player's own penalties, then those of both."""
+        own = self.penalties.discriminator if player == "discriminator" else self.penalties.generator
+        return own + self.penalties.both
+
+    def penalties_with_addresses(self) -> Iterator[tuple[Address, Penalty]]:
+        """Every penalty with the field it stands in."""
+        for whose, penalties in self.penalties:
+            for number, penalty in enumerate(penalties):
+                yield ("penalties", whose, number), penalty
+
+    @classmethod
+    def _read(cls, raw: Mapping[str, Any]) -> "tuple[Recipe, list[Problem]]":
+        """The recipe and what is wrong; a section that is wrong has its default there, so that the others are checked too."""
+        tidy = _with_network_family(_tidy(raw)) if isinstance(raw, Mapping) else raw
+        problems: list[Problem] = []
+        try:
+            recipe = validated(cls, tidy)
+        except Problems as error:
+            problems = list(error.problems)
+            wrong = {problem.address[0] for problem in problems if problem.address}
+            rest = {name: value for name, value in tidy.items() if name not in wrong} if isinstance(tidy, Mapping) else {}
+            recipe = cls.model_validate({name: value for name, value in rest.items() if isinstance(name, str)})
+        else:
+            wrong = set()
+        for sections, check in CHECKS:
+            if not wrong & sections:
+                problems += check(recipe)
+        return _with_schedules_closed(recipe), problems
+
+
+def load(source: str | os.PathLike[str] | Mapping[str, Any], overrides: Iterable[str] | Mapping[str, Any] = ()) -> Recipe:
+    """The recipe of a shipped name, a YAML file, a run folder or plain values, with overrides.
+
+    Args:
+        overrides: `field=value` texts, or a mapping from fields to values. A field is a dotted path, or the end of one when only
+            one field ends so.
+
+    >>> load("wgan-gp", ["penalties.discriminator.0.weight=5", "updates=100", "data=fashion-mnist"]).schedule.updates
+    100
+
+    Raises:
+        InputError: everything that is wrong, one line a problem.
+    """
+    raw = dict(source) if isinstance(source, Mapping) else _read_source(source)
+    raw, wrong_overrides = apply_overrides(raw, read_overrides(overrides), _tidy, _known)
+    recipe, problems = Recipe._read(raw)
+    if wrong_overrides or problems:
+        raise InputError([problem.line() for problem in wrong_overrides + problems])
+    return recipe
+
+
+def shipped() -> dict[str, Path]:
+    """The recipes that ship: name to file.
+
+    >>> "wgan-gp" in shipped()
+    True
+    """
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
+
+
+def header(path: Path) -> list[str]:
+    """The comment lines a recipe file opens with, without their marks: its command, its paper, what it should reach."""
+    lines: list[str] = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("#"):
+            break
+        lines.append(line.removeprefix("#").strip())
+    return lines
+
+
+def _read_source(source: str | os.PathLike[str]) -> dict[str, Any]:
+    name = os.fspath(source)
+    known = shipped()
+    if isinstance(source, str) and name in known:
+        path = known[name]
+    elif os.path.isdir(os.path.expanduser(name)):
+        path = Path(os.path.expanduser(name)) / FILE
+        if not path.is_file():
+            raise InputError([f"{one_line(name)}: a folder without {FILE}; give a recipe's name, its file, or the folder of a run"])
+    elif os.path.exists(os.path.expanduser(name)):
+        path = Path(os.path.expanduser(name))
+    else:
+        raise InputError(
+            [f"{shown(name)}: no recipe of that name, and no such file{nearest(name, known)} (shipped: {', '.join(known)})"]
+        )
+    raw = read_yaml_file(path)
+    if not isinstance(raw, dict):
+        what = "is empty" if raw is None else f"holds {'a list' if isinstance(raw, list) else shown(raw)}"
+        raise InputError([f"{one_line(str(path))}:1: the file {what}; a recipe is a mapping of fields, such as `data: digits`"])
+    return dict(raw)
+
+
+def _tidy(raw: Mapping[str, Any]) -> dict[str, Any]:
+    """Raw values written out in full: names as mappings, one optimizer for both players, a path as a folder of images."""
+    tidy = dict(raw)
+    optimizers = tidy.get("optimizers")
+    if isinstance(optimizers, str) or (isinstance(optimizers, Mapping) and optimizers and not set(optimizers) & set(PLAYERS)):
+        tidy["optimizers"] = dict.fromkeys(PLAYERS, optimizers)
+    if isinstance(tidy.get("data"), str) and _is_path(tidy["data"]):
+        tidy["data"] = {"name": "folder", "path": tidy["data"]}
+    expanded_values: dict[str, Any] = expanded(Recipe, tidy)
+    data, start = expanded_values.get("data"), expanded_values.get("from")
+    if isinstance(data, dict):
+        data |= {key: _absolute(data[key]) for key in ("path", "root") if isinstance(data.get(key), str) and data[key]}
+    if isinstance(start, str) and start:
+        expanded_values["from"] = _absolute(start)
+    return expanded_values
+
+
+def _is_path(text: str) -> bool:
+    return text not in DATA and (os.sep in text or text.startswith("~") or os.path.exists(text))
+
+
+def _absolute(path: str) -> str:
+    """The path that still holds when a run is resumed from another folder."""
+    return os.path.abspath(os.path.expanduser(path))
+
+
+def _with_network_family(tidy: dict[str, Any]) -> dict[str, Any]:
+    """With the default family for the data: a perceptron for points, convolutions for images."""
+    data, networks = tidy.get("data", {}), tidy.get("networks", {})
+    if not isinstance(networks, Mapping) or "family" in networks:
+        return tidy
+    name = data.get("name") if isinstance(data, Mapping) else getattr(data, "name", None)
+    points = isinstance(name, str) and name in DATA and not gives_images(DATA[name])
+    return tidy | {"networks": {"family": "mlp" if points else "dcgan"} | dict(networks)}
+
+
+def gives_images(data: type[Data]) -> bool:
+    """Whether a data set holds images, which have a resolution, or points of the plane."""
+    return "resolution" in data.model_fields
+
+
+def _known(tidy: dict[str, Any]) -> list[Address]:
+    return list(addresses(Recipe, _with_network_family(tidy)))
+
+
+def _differing(address: Address, one: object, other: object) -> Iterator[Address]:
+    if isinstance(one, Mapping) and isinstance(other, Mapping):
+        for name in [*one, *(name for name in other if name not in one)]:
+            yield from _differing((*address, name), one.get(name), other.get(name))
+    elif isinstance(one, Sequence) and isinstance(other, Sequence) and not isinstance(one, str) and not isinstance(other, str):
+        for number in range(max(len(one), len(other))):
+            pair = [values[number] if number < len(values) else None for values in (one, other)]
+            yield from _differing((*address, number), *pair)
+    elif one != other:
+        yield address
+
+
+def _with_schedules_closed(recipe: Recipe) -> Recipe:
+    """With every open `last` set to the end of the run, in the updates that its schedule counts."""
+    updates, steps = recipe.schedule.updates, recipe.schedule.discriminator_steps
+
+    def end(penalty: Penalty, whose: str) -> int:
+        counts = whose if penalty.counts == "own" else penalty.counts
+        return updates * steps if counts == "discriminator" else updates
+
+    penalties = {
+        whose: tuple(_closed(penalty, end(penalty, whose)) for penalty in penalties) for whose, penalties in recipe.penalties
+    }
+    optimizers = {player: _closed(optimizer, updates) for player, optimizer in recipe.optimizers}
+    return recipe.model_copy(
+        update={
+            "penalties": recipe.penalties.model_copy(update=penalties),
+            "optimizers": recipe.optimizers.model_copy(update=optimizers),
+        }
+    )
+
+
+def _closed(record: AnyRecord, end: int) -> AnyRecord:
+    last = {name: value.model_copy(update={"last": end}) for name, value in _changing(record) if value.last is None}
+    return record.model_copy(update=last) if last else record
+
+
+def _changing(record: Record) -> Iterator[tuple[str, Linear | Cosine]]:
+    yield from ((name, value) for name, value in record if isinstance(value, Linear | Cosine))
+
+
+def _check_networks(recipe: Recipe) -> Iterator[Problem]:
+    shape = dict(recipe.data)["resolution"] if gives_images(type(recipe.data)) else (2,)
+    yield from (Problem(("networks",), problem) for problem in recipe.networks.problems(shape))
+
+
+def _check_penalties(recipe: Recipe) -> Iterator[Problem]:
+    for address, penalty in recipe.penalties_with_addresses():
+        if recipe.networks.couples_batch and any(isinstance(need, InputGradient) for need in penalty.needs):
+            what = f"{penalty.name} takes gradients of single images, which batch norm in the discriminator mixes"
+            yield Problem(address, f"{what}; set networks.normalization.discriminator to layer, none or spectral")
+        if not recipe.networks.block_names and any(isinstance(need, Features) for need in penalty.needs):
+            what = f"{penalty.name} compares features, and this {recipe.networks.family} discriminator has none"
+            with_features = ", ".join(name for name, family in NETWORKS.items() if family.model_validate({}).block_names)
+            yield Problem(address, f"{what}; give it a hidden layer, or choose a family that has features ({with_features})")
+
+
+def _check_probabilities(recipe: Recipe) -> Iterator[Problem]:
+    if recipe.objective.gives_probability:
+        return
+    giving = ", ".join(name for name, objective in OBJECTIVES.items() if objective.gives_probability)
+    cure = f"the scores of {recipe.objective.name} are not; choose an objective that gives them ({giving})"
+    for side, weighting in recipe.weightings:
+        if weighting is not None and weighting.needs_probability:
+            yield Problem(("weightings", side), f"{weighting.name} needs scores that are probabilities, and {cure}")
+    for address, penalty in recipe.penalties_with_addresses():
+        if isinstance(penalty, SDP) and penalty.score == "probability":
+            yield Problem((*address, "score"), f"probability needs scores that are probabilities, and {cure}, or score: raw")
+
+
+def _check_schedules(recipe: Recipe) -> Iterator[Problem]:
+    records: list[tuple[Address, Record]] = [(("optimizers", player), record) for player, record in recipe.optimizers]
+    for address, record in [*records, *recipe.penalties_with_addresses()]:
+        for name, value in _changing(record):
+            last = recipe.schedule.updates if value.last is None else value.last
+            if value.first >= last:
+                yield Problem((*address, name, "first"), f"{value.first} should lie before the schedule's last update, {last}")
+    for address, penalty in recipe.penalties_with_addresses():
+        ends = address[1] != "both" or penalty.counts != "own" or recipe.schedule.discriminator_steps == 1
+        for name, value in _changing(penalty):
+            if value.last is None and not ends:
+                why = "the players make different numbers of updates, so the end of the run is not one number"
+                yield Problem((*address, name, "last"), f"null: {why}; give it, or list the penalty for each player")
+
+
+def _check_device(recipe: Recipe) -> Iterator[Problem]:
+    if recipe.device == "mps" and recipe.precision == "float64":
+        yield Problem(("precision",), "float64 is not there on mps; choose float32, or device: cpu")
+
+
+Check = Callable[[Recipe], Iterator[Problem]]
+
+# Each check with the sections it reads: it runs when these were right.
+CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
+    (frozenset({"data", "networks"}), _check_networks),
+    (frozenset({"networks", "penalties"}), _check_penalties),
+    (frozenset({"objective", "weightings", "penalties"}), _check_probabilities),
+    (frozenset({"optimizers", "penalties", "schedule"}), _check_schedules),
+    (frozenset({"device", "precision"}), _check_device),
+)

@@ -1,0 +1,104 @@
+"""The groups of fields a recipe is made of, but for data, networks and objective, which are single records."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
+from saddlepoint.optimizers.optimizer import Optimizer, Projection
+from saddlepoint.penalties import PENALTIES
+from saddlepoint.penalties.penalty import Penalty
+from saddlepoint.validation import Chosen
+from saddlepoint.weightings import WEIGHTINGS
+from saddlepoint.weightings.weighting import Weighting
+
+
+class Section(BaseModel):
+    """A group of fields of a recipe."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+AnyPenalty = Annotated[Penalty, Chosen(PENALTIES, "penalty")]
+AnyWeighting = Annotated[Weighting, Chosen(WEIGHTINGS, "weighting")]
+AnyProjection = Annotated[Projection, Chosen(PROJECTIONS, "projection")]
+AnyOptimizer = Annotated[Optimizer, Chosen(OPTIMIZERS, "optimizer", default="adam")]
+
+
+class Penalties(Section):
+    """Terms added to a player's loss, each times its weight."""
+
+    discriminator: tuple[AnyPenalty, ...] = Field(default=(), description="added to the discriminator's loss")
+    generator: tuple[AnyPenalty, ...] = Field(default=(), description="added to the generator's loss")
+    both: tuple[AnyPenalty, ...] = Field(default=(), description="added to each player's loss")
+
+
+class Weightings(Section):
+    """How the per-sample losses of a side become one; null is the plain mean."""
+
+    generator: AnyWeighting | None = Field(default=None, description="of the fakes in the generator's loss")
+    discriminator_real: AnyWeighting | None = Field(default=None, description="of the reals in the discriminator's loss")
+    discriminator_fake: AnyWeighting | None = Field(default=None, description="of the fakes in the discriminator's loss")
+
+
+class Projections(Section):
+    """What is done to a player's parameters after each of its updates."""
+
+    discriminator: tuple[AnyProjection, ...] = Field(default=(), description="of the discriminator's parameters")
+    generator: tuple[AnyProjection, ...] = Field(default=(), description="of the generator's parameters")
+
+
+class Optimizers(Section):
+    """How each player steps; one record stands for both."""
+
+    generator: AnyOptimizer = Field(default=OPTIMIZERS["adam"](), description="of the generator")
+    discriminator: AnyOptimizer = Field(default=OPTIMIZERS["adam"](), description="of the discriminator")
+
+
+class Clip(Section):
+    """The largest norm of a player's gradient; null does not clip."""
+
+    generator: float | None = Field(default=None, gt=0, description="of the generator's gradient")
+    discriminator: float | None = Field(default=None, gt=0, description="of the discriminator's gradient")
+
+
+class Gradients(Section):
+    """What happens to gradients between the backward pass and the step."""
+
+    clip: Clip = Field(default=Clip(), description="largest norms")
+    accumulation: int = Field(default=1, ge=1, description="batches whose gradients are averaged into one step")
+
+
+class TrainingSchedule(Section):
+    """How long, and with how many samples at a time."""
+
+    updates: int = Field(default=2000, ge=1, description="of the generator")
+    batch: int = Field(default=64, ge=1, description="real images in a turn, and fakes in the discriminator's")
+    generator_batch: int | None = Field(default=None, ge=1, description="fakes in the generator's turn; null is `batch`")
+    discriminator_steps: int = Field(default=1, ge=1, description="discriminator updates before each generator update (n_critic)")
+
+
+class Average(Section):
+    """The exponential average of the generator's weights, from which samples are drawn."""
+
+    decay: float = Field(default=0.999, ge=0, lt=1, description="of the average, a generator update; 0 keeps none")
+
+
+class Log(Section):
+    """When numbers are written to events.jsonl."""
+
+    every: int = Field(default=50, ge=1, description="updates between two entries")
+
+
+class Samples(Section):
+    """When a grid of samples is drawn."""
+
+    every: int = Field(default=500, ge=1, description="updates between two grids")
+    count: int = Field(default=64, ge=1, le=4096, description="samples in a grid")
+
+
+class Checkpoints(Section):
+    """When the state of the run is saved."""
+
+    every: int = Field(default=500, ge=1, description="updates between two checkpoints")
+    keep: int = Field(default=3, ge=1, description="how many of the newest are kept")
