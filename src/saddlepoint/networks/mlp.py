@@ -4,7 +4,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
@@ -59,7 +59,7 @@ class Mlp(Networks):
     latent: int = Field(default=2, ge=1, description="numbers in one latent")
     width: int = Field(default=32, ge=1, description="units of each hidden layer")
     depth: int = Field(default=2, ge=0, description="hidden layers; 0 makes both players linear")
-    widths: tuple[int, ...] | None = Field(
+    widths: tuple[Annotated[int, Field(ge=1)], ...] | None = Field(
         default=None,
         description="units of each hidden layer of the generator, in place of width and depth; the discriminator's are reversed",
     )

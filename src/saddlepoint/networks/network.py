@@ -153,6 +153,7 @@ class Networks(Record):
 
     latent: int = Field(default=128, ge=1, description="numbers in one latent")
     latent_distribution: Literal["normal", "uniform"] = Field(default="normal", description="N(0, I), or uniform on (-1, 1)")
+    normalization: Normalization
 
     @property
     @abstractmethod

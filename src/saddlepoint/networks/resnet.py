@@ -67,7 +67,7 @@ class Resnet(Networks):
         multiple_of=4,
         description="channels of the generator's blocks at 32 px, a multiple of 4; by default twice width",
     )
-    normalization: Normalization = Field(
+    normalization: ResnetNormalization = Field(
         default=ResnetNormalization(), description="of each player: batch, layer, none or spectral"
     )
 
@@ -114,7 +114,8 @@ class Resnet(Networks):
 class UpBlock(nn.Module):
     """Twice the side: norm, ReLU, up, conv3, norm, ReLU, conv3, plus a 1x1 convolution of the input, up.
 
-    The shortcut convolves before it copies pixels, which is the same function at a quarter of the work.
+    The shortcut convolves before it copies pixels, which is the same function at a quarter of the work. With batch normalisation no
+    convolution has a bias: a normalisation takes a channel's shift away, and what the shortcuts pass on the generator's last one does.
     """
 
     def __init__(self, layers: Layers, inputs: int, outputs: int) -> None:
@@ -122,8 +123,8 @@ class UpBlock(nn.Module):
         self.normalization1 = layers.normalization(inputs)
         self.convolution1 = layers.convolution(inputs, outputs, 3, padding=1, bias=layers.biased)
         self.normalization2 = layers.normalization(outputs)
-        self.convolution2 = layers.convolution(outputs, outputs, 3, padding=1)
-        self.shortcut = layers.convolution(inputs, outputs, 1)
+        self.convolution2 = layers.convolution(outputs, outputs, 3, padding=1, bias=layers.biased)
+        self.shortcut = layers.convolution(inputs, outputs, 1, bias=layers.biased)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.convolution1(_up(relu(self.normalization1(x))))
@@ -133,7 +134,7 @@ class UpBlock(nn.Module):
 
 
 class FirstBlock(nn.Module):
-    """The optimised block at the image: conv3, ReLU, conv3, pool, plus a 1x1 convolution of the pooled image; no leading ReLU or norm."""
+    """The optimised block at the image: conv3, ReLU, conv3, pool, plus conv1 of the pooled image; no leading ReLU, no norm."""
 
     def __init__(self, layers: Layers, inputs: int, outputs: int) -> None:
         super().__init__()
