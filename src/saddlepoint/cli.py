@@ -65,7 +65,7 @@ def train(
     from saddlepoint.training import loop
 
     described = load(recipe, [*(overrides or []), *(["data.strict=true"] if strict else [])])
-    folder = out if out is not None else default_folder(described)
+    folder = out if out is not None else default_folder(recipe, described)
     with watching(as_json) as observer:
         _finish(Run(_played(lambda: loop.train(described, folder, observer), folder)), as_json)
 

@@ -57,7 +57,7 @@ class Terminal:
             self._console.print(escape(line), style="dim", highlight=False)
         going_on = f" from update {first}" if first else ""
         self._console.print(
-            f"training [bold]{escape(recipe.name)}[/] on {escape(source.name)} into {escape(str(folder))}{going_on}"
+            f"training [bold]{escape(recipe.objective.name)}[/] on {escape(source.name)} into {escape(str(folder))}{going_on}"
         )
         self._total, self._first, self._begun = recipe.schedule.updates, first, time.perf_counter()
         self._printed = self._begun

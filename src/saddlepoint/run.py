@@ -45,7 +45,7 @@ def train(
     torch.Size([5, 2])
     """
     described = load(recipe, overrides)
-    folder = Path(out) if out is not None else default_folder(described)
+    folder = Path(out) if out is not None else default_folder(recipe, described)
     return Run(loop.train(described, folder, observer))
 
 
@@ -58,9 +58,10 @@ def open_run(path: str | Path) -> "Run":
     return Run(open_folder(Path(path)).path)
 
 
-def default_folder(recipe: Recipe) -> Path:
-    """The next free `runs/RECIPE-DATA-N`."""
-    return free_name(Path("runs"), f"{recipe.name}-{recipe.data.name}")
+def default_folder(source: str | Path | Mapping[str, Any], recipe: Recipe) -> Path:
+    """The next free `runs/RECIPE-DATA-N`; a recipe that has no name of its own goes by its objective's."""
+    name = recipe.objective.name if isinstance(source, Mapping) else Path(source).stem
+    return free_name(Path("runs"), f"{name}-{recipe.data.name}")
 
 
 class Run:

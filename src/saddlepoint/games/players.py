@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.objectives.objective import Objective
-from saddlepoint.optimizers.projection import Projection
+from saddlepoint.optimizers.optimizer import Projection
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.rounds import Clock, Mover, Need, Round, Scores, Side, Sides, State, Term, present
 from saddlepoint.weightings.weighting import Weighting

@@ -1,0 +1,1 @@
+"""Speed and endurance, measured: each file is a program that prints its own table."""
