@@ -11,7 +11,7 @@ from PIL import Image
 
 from saddlepoint.errors import InputError
 from saddlepoint.report.reading import Reading, read_run
-from saddlepoint.training.pictures import replace_file
+from saddlepoint.report.saving import save
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -58,18 +58,6 @@ def export_tensorboard(run: Path, folder: Path) -> Path:
     except OSError as error:
         raise InputError([f"{folder}: cannot be written ({error.strerror}); give a folder that you may write to"]) from error
     return folder
-
-
-def save(path: Path, content: bytes) -> None:
-    """Write a whole file or none.
-
-    Raises:
-        InputError: it cannot be written.
-    """
-    try:
-        replace_file(path, content)
-    except OSError as error:
-        raise InputError([f"{path}: cannot be written ({error.strerror}); give a path that you may write to"]) from error
 
 
 def _write_events(writer: "SummaryWriter", reading: Reading) -> None:

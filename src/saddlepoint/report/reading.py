@@ -1,6 +1,7 @@
 """A run folder as a reader finds it: whole, half-written, or odd. What cannot be read is a line in `problems`, not an error."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,13 @@ class Reading:
     @property
     def name(self) -> str:
         return self.path.resolve().name
+
+    @property
+    def recipe_name(self) -> str:
+        """The recipe that the first session's command named, else its objective's."""
+        command = str(self.sessions[0].get("command", "")) if self.sessions else ""
+        named = re.search(r"\btrain ((?:[^-=\s][^=\s]*))(?:\s|$)", command)
+        return Path(named[1]).stem if named else str(self.found("objective", "name") or "")
 
     @property
     def data(self) -> str:

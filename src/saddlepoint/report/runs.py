@@ -50,7 +50,7 @@ def _summary(reading: Reading) -> RunSummary:
     return RunSummary(
         path=reading.path,
         name=reading.name,
-        recipe=str(reading.found("name") or ""),
+        recipe=reading.recipe_name,
         data=reading.data,
         status=_status(reading),
         updates=log.update,
