@@ -62,17 +62,18 @@ class Mnist(Published):
             else:
                 shutil.copy(path, raw)
         try:
-            train, test = (self._torchvision()(stage, train=train) for train in (True, False))
+            splits = [self._torchvision()(stage, train=train) for train in (True, False)]
         except (AssertionError, RuntimeError, TypeError, ValueError, IndexError) as error:
-            raise InputError(
-                [f"{files[0].parent}: the idx files of {self.name} cannot be read ({error}); fetch them again"]
-            ) from None
-        labels = [*train.targets.tolist(), *test.targets.tolist()]
-        images = np.concatenate([train.data.numpy(), test.data.numpy()])
-        if len(labels) != len(images) or images.shape[1:] != (NATIVE, NATIVE) or max(labels) >= len(self.classes):
-            shapes = f"{len(images)} images of {images.shape[1:]} and {len(labels)} labels"
-            raise InputError([f"{files[0].parent}: {shapes} are not {self.name}'s layout; fetch the files again"])
-        return images[:, None], labels, len(train.data)
+            reason = " ".join(str(error).split()) or "not idx files"
+            raise InputError([f"{files[0].parent}: the files of {self.name} cannot be read ({reason}); fetch them again"]) from None
+        for split in splits:
+            images, labels = split.data, split.targets
+            if images.shape != (len(labels), NATIVE, NATIVE) or not len(labels) > 0 or int(labels.max()) >= len(self.classes):
+                shapes = f"images {tuple(images.shape)} with labels {tuple(labels.shape)}"
+                raise InputError([f"{files[0].parent}: {shapes} are not {self.name}'s layout; fetch the files again"])
+        images = np.concatenate([split.data.numpy() for split in splits])
+        labels = [label for split in splits for label in split.targets.tolist()]
+        return images[:, None], labels, len(splits[0].data)
 
     def sized(self, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
         if self.resolution == NATIVE:
