@@ -73,7 +73,7 @@ def test_weights_are_the_papers_times_the_batch(form: str) -> None:
 
 
 @pytest.mark.parametrize("form", [form for form in FORMS if "probability" not in form])
-@pytest.mark.parametrize("n", [1, 2, 3, 7, 49, 64, 100, 300])
+@pytest.mark.parametrize("n", [1, 3, 41, 49, 55, 64, 83, 300])  # n (1/n) is not 1 in float32 at 41, 55, 83
 @pytest.mark.parametrize("value", [-2.3, 0.0, 0.1, 4.0])
 def test_equal_scores_weigh_exactly_one(form: str, n: int, value: float) -> None:
     weights = FORMS[form](torch.full((n,), value))
@@ -82,7 +82,7 @@ def test_equal_scores_weigh_exactly_one(form: str, n: int, value: float) -> None
 
 @pytest.mark.parametrize("squash", [*INTO_UNIT_INTERVAL, "identity"])
 def test_eta_one_is_the_plain_mean_to_the_last_bit(squash: str) -> None:
-    for n in (1, 3, 49, 64, 1000):
+    for n in (1, 3, 41, 55, 64, 83, 1000):
         scores, losses = 10 * torch.randn(n), torch.randn(n)
         weights = WEIGHTINGS["wegan"](eta=1, squash=squash)(scores)
         assert torch.equal(weights, torch.ones(n))

@@ -1,0 +1,30 @@
+"""Every method of these rooms has a page that names each of its fields and ends with its BibTeX."""
+
+from pathlib import Path
+
+import pytest
+
+from saddlepoint.objectives import OBJECTIVES
+from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
+from saddlepoint.penalties import PENALTIES
+from saddlepoint.rounds import Record
+from saddlepoint.weightings import WEIGHTINGS
+
+METHODS: dict[str, type[Record]] = {**OBJECTIVES, **PENALTIES, **WEIGHTINGS, **OPTIMIZERS, **PROJECTIONS}
+SHARED = {"wgan-gp": "gradient", "r1": "gradient", "r2": "gradient"}
+PAGES = Path(__file__).parents[2] / "docs" / "methods"
+
+
+def test_how_many() -> None:
+    assert len(METHODS) == 4 + 5 + 2 + 3 + 1, "no name stands in two registries"
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_page(name: str) -> None:
+    page = (PAGES / f"{SHARED.get(name, name)}.md").read_text(encoding="utf-8")
+    record = METHODS[name]
+    assert [field for field in record.model_fields if f"`{field}`" not in page] == []
+    assert record.bibtex.strip() in page
+    for part in ("## In a recipe", "## Pitfalls", "## Where ours differs, and why", "## BibTeX"):
+        assert part in page
+    assert name in page
