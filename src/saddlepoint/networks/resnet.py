@@ -115,7 +115,7 @@ class UpBlock(nn.Module):
     """Twice the side: norm, ReLU, up, conv3, norm, ReLU, conv3, plus a 1x1 convolution of the input, up.
 
     The shortcut convolves before it copies pixels, which is the same function at a quarter of the work. With batch normalisation no
-    convolution has a bias: a normalisation takes a channel's shift away, and what the shortcuts pass on the generator's last one does.
+    convolution has a bias: a normalisation takes a channel's shift away, the generator's last one what the shortcuts passed on.
     """
 
     def __init__(self, layers: Layers, inputs: int, outputs: int) -> None:
