@@ -16,13 +16,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 import torchvision.datasets
-from drawing import CIFAR_IMAGES, CIFAR_LABELS, MNIST_IMAGES, MNIST_LABELS, idx, noise, write_cifar10, write_mnist
 from numpy.typing import NDArray
 
 from saddlepoint.data.arrays import ArraySource
 from saddlepoint.data.cifar10 import Cifar10
 from saddlepoint.data.mnist import FashionMnist, Mnist
 from saddlepoint.errors import InputError
+from tests.data.drawing import CIFAR_IMAGES, CIFAR_LABELS, MNIST_IMAGES, MNIST_LABELS, idx, noise, write_cifar10, write_mnist
 
 DEBIAN = Path("/usr/share/datasets/fashion-mnist")
 # When the official archives were made, as the headers of the .gz files say; Debian's say when they were compressed again.

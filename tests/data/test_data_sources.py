@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 import torch
-from drawing import draw_folder, write_cifar10, write_mnist
 from pydantic import ValidationError
 from torch import Tensor
 
 from saddlepoint.data import DATA, Data, Source, Split
 from saddlepoint.data.arrays import ArraySource
 from saddlepoint.streams import Streams
+from tests.data.drawing import draw_folder, write_cifar10, write_mnist
 
 SPLITS: list[Split] = ["train", "held-out"]
 FRESH = {"8-gaussians", "25-gaussians", "swiss-roll", "parallel-lines"}

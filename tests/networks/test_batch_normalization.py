@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from closeness import gap
 from torch import Tensor, nn
 
 from saddlepoint.networks.batch_normalization import BatchNorm
 from saddlepoint.streams import Streams
+from tests.networks.closeness import gap
 
 
 def pair(images: bool, channels: int = 3) -> tuple[BatchNorm, nn.BatchNorm1d | nn.BatchNorm2d, list[Tensor]]:

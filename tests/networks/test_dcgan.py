@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from closeness import gap
 from torch import nn
 
 from saddlepoint.networks.batch_normalization import BatchNorm
@@ -10,6 +9,7 @@ from saddlepoint.networks.dcgan import Dcgan
 from saddlepoint.networks.layer_normalization import LayerNorm
 from saddlepoint.networks.layers import Convolution, Linear, TransposedConvolution, Weighted
 from saddlepoint.streams import Streams
+from tests.networks.closeness import gap
 
 
 def count(network: nn.Module) -> int:

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from closeness import gap
 from torch import Tensor, nn
 
 from saddlepoint.networks.layer_normalization import LayerNorm
 from saddlepoint.streams import Streams
+from tests.networks.closeness import gap
 
 
 def filled(leading: tuple[int, ...] = ()) -> LayerNorm:

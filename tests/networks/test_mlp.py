@@ -4,13 +4,13 @@ import math
 
 import pytest
 import torch
-from closeness import gap
 from torch import Tensor, nn
 
 from saddlepoint.networks.layers import Linear
 from saddlepoint.networks.mlp import Mlp
 from saddlepoint.rounds import Example
 from saddlepoint.streams import Streams
+from tests.networks.closeness import gap
 
 
 def count(network: nn.Module) -> int:

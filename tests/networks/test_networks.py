@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from closeness import gap
 from torch import Tensor, nn
 
 from saddlepoint.networks import NETWORKS
@@ -14,6 +13,7 @@ from saddlepoint.networks.layers import Weighted
 from saddlepoint.networks.network import Discriminator, Generator, Networks
 from saddlepoint.rounds import Example
 from saddlepoint.streams import Streams
+from tests.networks.closeness import gap
 
 Shape = tuple[int, ...]
 

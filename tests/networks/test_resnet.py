@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from closeness import gap
 from torch import Tensor, nn
 
 from saddlepoint.networks.batch_normalization import BatchNorm
 from saddlepoint.networks.layers import Layers, Weighted
 from saddlepoint.networks.resnet import Block, FirstBlock, Resnet, SummedHead, UpBlock
 from saddlepoint.streams import Streams
+from tests.networks.closeness import gap
 
 
 def count(network: nn.Module) -> int:

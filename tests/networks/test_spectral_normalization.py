@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 import pytest
 import torch
-from closeness import gap
 from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
@@ -12,6 +11,7 @@ from saddlepoint.networks.layers import Convolution, Linear, TransposedConvoluti
 from saddlepoint.networks.mlp import Mlp
 from saddlepoint.networks.spectral_normalization import SpectralNorm
 from saddlepoint.streams import Streams
+from tests.networks.closeness import gap
 
 Build = Callable[[], tuple[Weighted, nn.Module, Tensor]]
 

@@ -3,13 +3,13 @@
 import torch
 
 from saddlepoint.networks import NETWORKS
-from saddlepoint.networks.network import Generator
+from saddlepoint.networks.network import Generator, Normalization
 from saddlepoint.streams import Streams
 from saddlepoint.training.average import Average
 
 
 def generator() -> Generator:
-    made = NETWORKS["mlp"](latent=2, normalization={"generator": "batch", "discriminator": "none"}).generator((2,), Streams(0))
+    made = NETWORKS["mlp"](latent=2, normalization=Normalization(generator="batch", discriminator="none")).generator((2,), Streams(0))
     assert isinstance(made, Generator)
     return made.double()
 
@@ -40,7 +40,7 @@ def test_decay_zero_copies_and_buffers_are_copied() -> None:
     source = generator()
     average = Average(source, 0.0)
     with torch.no_grad():
-        for tensor in [*source.parameters(), *source.buffers()]:
+        for tensor in (*source.parameters(), *source.buffers()):
             tensor.add_(2.0)
     average.update()
     for mine, theirs in zip(average.network.parameters(), source.parameters(), strict=True):

@@ -1,0 +1,202 @@
+"""Whatever is wrong with a recipe: one line a problem that names the field, what came and what would be right."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from saddlepoint.data import DATA
+from saddlepoint.errors import InputError
+from saddlepoint.networks import NETWORKS
+from saddlepoint.objectives import OBJECTIVES
+from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
+from saddlepoint.penalties import PENALTIES
+from saddlepoint.recipe import Recipe, load, shipped
+from saddlepoint.weightings import WEIGHTINGS
+from tests.recipe.conftest import Told
+
+GROUPED = {"networks": {"normalization": {"discriminator": "none"}}}
+
+# What is wrong, the field that is named, and words of the cure.
+WRONG: list[tuple[dict[str, Any], str, str]] = [
+    ({"objectiv": "hinge"}, "objectiv", "nearest: objective"),
+    ({"seeds": [1, 2]}, "seeds", "nearest: seed"),
+    ({"measures": ["fid"]}, "measures", "known: data, networks"),
+    ({"networks": {"widht": 8}}, "networks.widht", "nearest: width"),
+    ({"networks": {"normalization": {"critic": "none"}}}, "networks.normalization.critic", "known: generator, discriminator"),
+    ({"networks": {"normalization": {"discriminator": "spectrl"}}}, "networks.normalization.discriminator", "nearest: spectral"),
+    ({"networks": {"normalization": "none"}}, "networks.normalization", "should be a mapping of fields (generator, discriminator)"),
+    ({"networks": {"family": "dcgn"}}, "networks.family", "nearest: dcgan"),
+    ({"networks": {"width": 0}}, "networks.width", "0 should be greater than or equal to 1"),
+    ({"networks": {"width": True}}, "networks.width", "true should not be true or false"),
+    ({"networks": {"width": "wide"}}, "networks.width", "wide should be a valid integer"),
+    ({"networks": ["dcgan"]}, "networks", "name of one network family or a mapping"),
+    ({"data": "digts"}, "data.name", "nearest: digits"),
+    ({"data": {"name": "folder"}}, "data.path", "missing"),
+    ({"data": {"name": "folder", "path": 2024}}, "data.path", "write it in quotes"),
+    ({"data": {"name": "digits", "resolution": 17}}, "data.resolution", "17 should be 8, 16 or 32"),
+    ({"objective": "hindge"}, "objective.name", "nearest: hinge"),
+    ({"objective": {"name": "vanilla", "saturating": "maybe"}}, "objective.saturating", "maybe should be a valid boolean"),
+    ({"objective": {"name": 3}}, "objective.name", "3 is not a known objective"),
+    ({"penalties": {"both": [{"weight": 1}]}}, "penalties.both.0.name", "missing; give one of gradient"),
+    ({"penalties": {"both": ["sdq"]}}, "penalties.both.0.name", "nearest: sdp"),
+    ({"penalties": {"both": [{"name": "sdp", "weight": -1}]}}, "penalties.both.0.weight", "-1"),
+    ({"penalties": {"both": 7}}, "penalties.both", "7 should be a list"),
+    ({"penalties": {"discriminatr": []}}, "penalties.discriminatr", "nearest: discriminator"),
+    ({"weightings": {"generator": {"name": "wegan", "eta": 0}}}, "weightings.generator.eta", "0 should be greater than 0"),
+    ({"projections": {"discriminator": ["clipping"]}}, "projections.discriminator.0.name", "nearest: weight-clipping"),
+    (
+        {"projections": {"discriminator": [{"name": "weight-clipping", "bound": -0.01}]}},
+        "projections.discriminator.0.bound",
+        "-0.01 should be greater than 0",
+    ),
+    ({"optimizers": {"generator": {"lr": -1}}}, "optimizers.generator.lr", "give a number above 0"),
+    ({"optimizers": {"generator": {"lr": "fast"}}}, "optimizers.generator.lr", "should be a number, or a mapping with a name"),
+    ({"optimizers": {"generator": {"lr": {"name": "linaer", "start": 1}}}}, "optimizers.generator.lr", "nearest: linear"),
+    ({"optimizers": {"generator": {"lr": {"name": "linear", "strat": 1}}}}, "optimizers.generator.lr.strat", "nearest: start"),
+    ({"optimizers": {"generator": {"lr": {"name": "linear"}}}}, "optimizers.generator.lr.start", "missing; give the number"),
+    ({"optimizers": {"generator": {"lr": {"name": "every", "period": 0, "value": 1}}}}, "optimizers.generator.lr.period", "0"),
+    ({"optimizers": {"generator": {"betas": [0.5, 1.5]}}}, "optimizers.generator.betas.1", "1.5 should be less than 1"),
+    ({"gradients": {"clip": {"generator": 0}}}, "gradients.clip.generator", "0 should be greater than 0"),
+    ({"gradients": {"accumulation": 0}}, "gradients.accumulation", "0 should be greater than or equal to 1"),
+    ({"schedule": {"updates": 0}}, "schedule.updates", "0 should be greater than or equal to 1"),
+    ({"schedule": {"updates": 2.5}}, "schedule.updates", "2.5 should be a valid integer"),
+    ({"schedule": {"updates": True}}, "schedule.updates", "true should not be true or false"),
+    ({"schedule": {"batch": -1}}, "schedule.batch", "-1"),
+    ({"schedule": {"generator_batch": 0}}, "schedule.generator_batch", "0"),
+    ({"schedule": {"discriminator_steps": 0}}, "schedule.discriminator_steps", "0"),
+    ({"schedule": 2000}, "schedule", "2000 should be a mapping of fields (updates"),
+    ({"average": {"decay": 1}}, "average.decay", "1 should be less than 1"),
+    ({"average": {"decay": float("nan")}}, "average.decay", "should be a finite number"),
+    ({"log": {"every": 0}}, "log.every", "0"),
+    ({"samples": {"count": 0}}, "samples.count", "0"),
+    ({"checkpoints": {"keep": 0}}, "checkpoints.keep", "0"),
+    ({"seed": -1}, "seed", "-1 should be greater than or equal to 0"),
+    ({"seed": 10**30}, "seed", "too large"),
+    ({"device": "gpu"}, "device", "gpu should be one of auto, cpu, cuda, mps"),
+    ({"precision": "float16"}, "precision", "nearest: bfloat16"),
+    ({"threads": 0}, "threads", "should be auto, or a number of threads"),
+    ({"threads": True}, "threads", "true should not be true or false"),
+    ({"memory_format": "channels-last"}, "memory_format", "nearest: channels_last"),
+    ({"fused": "maybe"}, "fused", "maybe should be a valid boolean"),
+    ({"from": ""}, "from", "at least 1 character"),
+    ({"from": 3}, "from", "3 should be text"),
+    # Impossible together.
+    ({"penalties": {"discriminator": ["wgan-gp"]}}, "penalties.discriminator.0", "layer, none or spectral"),
+    ({"penalties": {"both": ["r1"]}}, "penalties.both.0", "layer, none or spectral"),
+    ({"data": "8-gaussians", "networks": {"depth": 0}, "penalties": {"both": ["sdp"]}}, "penalties.both.0", "hidden layer"),
+    ({"objective": "hinge", "weightings": {"generator": "importance"}}, "weightings.generator", "gives them (vanilla)"),
+    ({"objective": "wasserstein", "weightings": {"discriminator_fake": "importance"}}, "weightings.discriminator_fake", "vanilla"),
+    ({"objective": "lsgan", "penalties": {"both": [{"name": "sdp", "score": "probability"}]}}, "penalties.both.0.score", "score: raw"),
+    ({"data": "8-gaussians", "networks": "dcgan"}, "networks", "mlp"),
+    ({"data": {"name": "fashion-mnist", "resolution": 28}}, "networks", "set data.resolution to 32"),
+    ({"device": "mps", "precision": "float64"}, "precision", "float32"),
+    ({"optimizers": {"generator": {"lr": {"name": "cosine", "start": 1, "first": 9999}}}}, "optimizers.generator.lr.first", "9999"),
+    (
+        GROUPED | {"schedule": {"discriminator_steps": 5}, "penalties": {"both": [{"name": "r1", "weight": {"name": "linear", "start": 1}}]}},
+        "penalties.both.0.weight.last",
+        "list the penalty for each player",
+    ),
+]
+
+
+@pytest.mark.parametrize(("raw", "field", "cure"), WRONG, ids=[field for _, field, _ in WRONG])
+def test_what_is_wrong_is_one_line_with_its_field_and_its_cure(told: Told, raw: dict[str, Any], field: str, cure: str) -> None:
+    problems = [problem for problem in told(raw) if problem.startswith(f"{field}: ")]
+    assert len(problems) == 1
+    assert cure in problems[0]
+
+
+def test_all_problems_come_at_once_also_those_of_combinations(told: Told) -> None:
+    problems = told(
+        {"networks": {"widht": 8}, "objective": "hinge", "weightings": {"generator": "importance"}, "schedule": {"batch": 0}, "seeds": 1},
+        ["updatse=3", "lr=1e-3"],
+    )
+    assert sorted(problem.split(": ")[0] for problem in problems) == [
+        "lr",
+        "networks.widht",
+        "schedule.batch",
+        "seeds",
+        "updatse",
+        "weightings.generator",
+    ]
+
+
+@pytest.mark.parametrize("name", ["wgan_gp", "hing", "sn-gan-spd"])
+def test_an_unknown_recipe_names_the_nearest(told: Told, name: str) -> None:
+    (problem,) = told(name)
+    assert "nearest: " in problem
+    assert all(shipped_name in problem for shipped_name in shipped())
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("", "bad.yaml:1: the file is empty"),
+        ("# only a comment\n", "bad.yaml:1: the file is empty"),
+        ("- data: digits\n", "bad.yaml:1: the file holds a list"),
+        ("digits\n", "bad.yaml:1: the file holds digits"),
+        ("seed: 1\nseed: 2\n", "bad.yaml:2: seed is given twice"),
+        ("data: !!python/name:os.system\n", "bad.yaml:1: the tag"),
+    ],
+)
+def test_a_bad_file_is_named_with_its_line(told: Told, tmp_path: Path, content: str, says: str) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(content)
+    (problem,) = told(str(path))
+    assert says in problem
+
+
+def test_a_folder_that_is_no_run_is_named(told: Told, tmp_path: Path) -> None:
+    (problem,) = told(str(tmp_path))
+    assert "a folder without recipe.yaml" in problem
+
+
+@pytest.mark.parametrize("name", ["\0", "x" * 5000, "no\nsuch", "~nobody/x", "\ud800"])
+def test_a_name_that_can_be_no_file_is_one_line(told: Told, name: str) -> None:
+    assert len(told(name)) == 1
+
+
+@pytest.mark.parametrize("strange", [object(), b"bytes", {1, 2}, 1j, {3: 4}, {"a": [object()]}, "\ud800", lambda: None])
+def test_what_is_no_plain_value_is_told(told: Told, strange: object) -> None:
+    for raw in ({"data": strange}, {"schedule": {"batch": strange}}, {"penalties": {"both": [strange]}}, {"objective": {"name": strange}}):
+        assert told(raw)
+
+
+def test_a_record_that_yaml_cannot_hold_is_refused(told: Told) -> None:
+    record = PENALTIES["sdp"](space=lambda image: image)
+    assert "cannot be written" in told({"penalties": {"both": [record]}})[0]
+
+
+def test_a_record_stands_for_its_mapping() -> None:
+    hinge = OBJECTIVES["hinge"]()
+    assert Recipe.from_mapping({"objective": hinge}) == Recipe.from_mapping({"objective": "hinge"})
+
+
+def test_a_mistyped_name_of_any_registry_finds_itself(told: Told) -> None:
+    covered = 0
+    slots = {
+        "data": DATA,
+        "networks": NETWORKS,
+        "objective": OBJECTIVES,
+        "penalties.both": PENALTIES,
+        "weightings.generator": WEIGHTINGS,
+        "projections.generator": PROJECTIONS,
+        "optimizers.generator": OPTIMIZERS,
+    }
+    for field, registry in slots.items():
+        for name in registry:
+            typo = name + name[-1]
+            assert f"nearest: {name}" in " ".join(told({}, {field: typo})), (field, typo)
+            covered += 1
+    assert covered >= 26
+
+
+def test_an_instance_of_a_wrong_room_is_refused(told: Told) -> None:
+    (problem,) = told({"objective": PENALTIES["sdp"]()})
+    assert problem.startswith("objective: SDP is not one of")
+
+
+def test_nothing_is_allocated_before_problems_are_found() -> None:
+    with pytest.raises(InputError, match="penalties"):
+        load("dcgan", ["width=1000000", "penalties.discriminator=[r1]"])
