@@ -53,16 +53,17 @@ def trained_classifier(source: Source, epochs: int = 30) -> nn.Module:
 def accuracy(network: nn.Module, source: Source) -> float:
     """On the held-out split."""
     images, labels = everything(source, "held-out")
-    return (network(images).argmax(1) == labels).double().mean().item()
+    return float((network(images).argmax(1) == labels).double().mean())
 
 
 @torch.no_grad()
 def confident_share(network: nn.Module, images: Tensor, confidence: float = 0.9) -> float:
     """The share of images to which the classifier gives a class with more than `confidence`."""
-    return (network(images).softmax(1).amax(1) > confidence).double().mean().item()
+    return float((network(images).softmax(1).amax(1) > confidence).double().mean())
 
 
 @torch.no_grad()
 def class_shares(network: nn.Module, images: Tensor) -> Tensor:
     """The share of each class among images, `[10]`."""
-    return network(images).argmax(1).bincount(minlength=10) / len(images)
+    shares: Tensor = network(images).argmax(1).bincount(minlength=10) / len(images)
+    return shares

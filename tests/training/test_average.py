@@ -40,7 +40,8 @@ def test_decay_zero_copies_and_buffers_are_copied() -> None:
     source = generator()
     average = Average(source, 0.0)
     with torch.no_grad():
-        for tensor in (*source.parameters(), *source.buffers()):
+        tensors: list[torch.Tensor] = [*source.parameters(), *source.buffers()]
+        for tensor in tensors:
             tensor.add_(2.0)
     average.update()
     for mine, theirs in zip(average.network.parameters(), source.parameters(), strict=True):

@@ -100,8 +100,8 @@ class Player:
         if not self.leading:
             norm: Tensor = torch.nn.utils.get_total_norm(gradients)
             return norm
-        flat = [gradient.flatten(len(self.leading)).norm(dim=-1) for gradient in gradients]
-        return torch.stack(flat).norm(dim=0)
+        flat = [torch.linalg.vector_norm(gradient.flatten(len(self.leading)), dim=-1) for gradient in gradients]
+        return torch.linalg.vector_norm(torch.stack(flat), dim=0)
 
     def step(self, norm: Tensor, update: int) -> None:
         """Clip, optimise, project; the gradients are gone afterwards."""
