@@ -2,8 +2,9 @@
 
 import hashlib
 import os
+from io import BufferedReader
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -219,7 +220,7 @@ def test_unchanged_files_are_read_once(tmp_path: Path, monkeypatch: pytest.Monke
     reads: list[str] = []
     real = hashlib.file_digest
 
-    def counted(file: BinaryIO, kind: str) -> Any:
+    def counted(file: BufferedReader, kind: str) -> Any:
         reads.append(Path(file.name).name)
         return real(file, kind)
 
