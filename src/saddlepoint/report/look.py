@@ -81,7 +81,7 @@ figcaption, .hint { color: var(--soft); font-size: .88rem; }
 .command code { flex: 1; min-width: 0; padding: .12rem 0; }
 code, pre { font: .86rem/1.55 ui-monospace, "SF Mono", Menlo, Consolas, "Liberation Mono", monospace; }
 pre { margin: .8rem 0 0; padding: .9rem 1rem; border-radius: 8px; background: var(--code); white-space: pre-wrap;
-  max-height: 27rem; overflow: auto; }
+  max-height: 23rem; overflow: auto; }
 details > summary { cursor: pointer; color: var(--accent); }
 .label { margin: 0; color: var(--soft); font-size: .88rem; }
 .keys { margin: 0 0 1rem; font-size: .92rem; }
@@ -190,7 +190,7 @@ if (slider) {
       slider.value = Number(slider.value) + 1;
       turn();
       if (Number(slider.value) === frames.length - 1) stop();
-    }, Math.max(120, 4000 / frames.length));
+    }, Math.min(400, Math.max(120, 4000 / frames.length)));
   });
   turn();
 }

@@ -96,7 +96,8 @@ def _notices(reading: Reading, problems: Iterable[str]) -> Iterator[str]:
         )
     warnings = [f"{escape(message)} (update {update:,})" for update, message in log.warnings]
     if log.unreadable:
-        warnings.append(f"events.jsonl: {log.unreadable:,} lines are damaged and left out")
+        lines = "1 line is" if log.unreadable == 1 else f"{log.unreadable:,} lines are"
+        warnings.append(f"events.jsonl: {lines} damaged and left out")
     warnings += [escape(problem) for problem in problems]
     if warnings:
         more = f"<li>and {len(warnings) - MOST_WARNINGS:,} more</li>" if len(warnings) > MOST_WARNINGS else ""
@@ -110,12 +111,12 @@ def _facts(reading: Reading) -> str:
         "Updates": (f"{log.update:,}", f"of {reading.asked:,} asked" if reading.asked else "of the generator")
     }
     if log.progress:
-        facts["Images shown"] = (f"{log.progress[-1].images:,}", "real, to the discriminator")
+        facts[f"{reading.examples.capitalize()} shown"] = (f"{log.progress[-1].images:,}", "real, to the discriminator")
     if log.seconds is not None:
         facts["Time"] = (_duration(log.seconds), "of training")
     rates = [entry.images_per_second for entry in log.progress if entry.images_per_second is not None]
     if rates:
-        facts["Speed"] = (f"{statistics.median(rates):,.0f}", "images a second, median")
+        facts["Speed"] = (f"{statistics.median(rates):,.0f}", f"{reading.examples} a second, median")
     for player, count in log.parameters.items():
         facts[player.capitalize()] = (f"{count:,}", "parameters")
     tiles = "".join(
@@ -183,7 +184,7 @@ def _repeat(reading: Reading, digest: str | None, unfold: bool) -> str:
 
 def _curves(reading: Reading) -> str:
     log = reading.log
-    groups = charts(log, _meanings())
+    groups = charts(log, meanings(), reading.examples)
     if not groups:
         return '<section id="curves"><h2>Curves</h2><p class="label">No progress has been logged yet.</p></section>'
     ended = log.diverged[0] if log.diverged is not None else None
@@ -247,7 +248,7 @@ def _digest(reading: Reading) -> tuple[str | None, list[str]]:
         return None, [f"recipe.yaml: this version does not read it ({problem})" for problem in error.problems]
 
 
-def _meanings() -> dict[str, str]:
+def meanings() -> dict[str, str]:
     from saddlepoint.penalties import PENALTIES
 
     return {name: (record.__doc__ or "").strip().split("\n")[0].replace("`", "") for name, record in PENALTIES.items()}

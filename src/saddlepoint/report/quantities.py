@@ -156,17 +156,16 @@ RULES = (
     Rule(r"(?P<name>.+)", "Other monitors", "{name}", "value", "Noted while training."),
 )
 
-SPEED = Chart(
-    "Images a second", "Real images shown to the discriminator, monitors and samples included. Dips are samples being drawn."
-)
+SPEED_MEANING = "Real ones shown to the discriminator, monitors and samples included. Dips are samples being drawn."
 ORDER = tuple(dict.fromkeys(rule.group for rule in RULES))
 
 
-def charts(log: Log, meanings: Mapping[str, str]) -> dict[str, list[Chart]]:
+def charts(log: Log, meanings: Mapping[str, str], examples: str = "images") -> dict[str, list[Chart]]:
     """The charts of a log by group; every logged quantity is a curve of exactly one of them.
 
     Args:
         meanings: of penalties by name, put before the general words.
+        examples: what the data are called.
     """
     groups: dict[str, dict[str, Chart]] = {group: {} for group in ORDER}
     for name in log.names:
@@ -174,12 +173,13 @@ def charts(log: Log, meanings: Mapping[str, str]) -> dict[str, list[Chart]]:
         title = _filled(rule.title, words)
         meaning = " ".join(part for part in (_own_meaning(rule, words, meanings), rule.meaning) if part)
         chart = groups[rule.group].setdefault(title, Chart(title, meaning, rule.bounds, rule.reference))
-        chart.curves[_filled(rule.curve, words)] = [
-            (entry.update, entry.values[name]) for entry in log.progress if name in entry.values
-        ]
+        curve = _filled(rule.curve, words)
+        points = [(entry.update, entry.values[name]) for entry in log.progress if name in entry.values]
+        chart.curves[name if curve in chart.curves else curve] = points
     speed = [(entry.update, entry.images_per_second) for entry in log.progress if entry.images_per_second is not None]
     if speed:
-        groups["Pace"][SPEED.title] = Chart(SPEED.title, SPEED.meaning, curves={"images a second": speed})
+        title = f"{examples.capitalize()} a second"
+        groups["Pace"][title] = Chart(title, SPEED_MEANING, curves={f"{examples} a second": speed})
     return {group: list(found.values()) for group, found in groups.items() if found}
 
 

@@ -1,7 +1,7 @@
 """A run folder as a reader finds it: whole, half-written, or odd. What cannot be read is a line in `problems`, not an error."""
 
 import json
-import re
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,8 +33,7 @@ class Reading:
     def recipe_name(self) -> str:
         """The recipe that the first session's command named, else its objective's."""
         command = str(self.sessions[0].get("command", "")) if self.sessions else ""
-        named = re.search(r"\btrain ((?:[^-=\s][^=\s]*))(?:\s|$)", command)
-        return Path(named[1]).stem if named else str(self.found("objective", "name") or "")
+        return _trained(command) or str(self.found("objective", "name") or "")
 
     @property
     def data(self) -> str:
@@ -50,6 +49,11 @@ class Reading:
     def points(self) -> bool:
         """Whether the data are points in the plane: images have a resolution."""
         return "data" in self.recipe and self.found("data", "resolution") is None
+
+    @property
+    def examples(self) -> str:
+        """What the data are called."""
+        return "points" if self.points else "images"
 
     @property
     def status(self) -> str:
@@ -104,6 +108,19 @@ def read_run(run: Path) -> Reading:
 def is_run(path: Path) -> bool:
     """Whether a folder looks like a run's."""
     return (path / "recipe.yaml").is_file() or (path / "events.jsonl").is_file()
+
+
+def _trained(command: str) -> str:
+    # `saddlepoint train [--out FOLDER] RECIPE [key=value …]`
+    try:
+        _, train, *words = shlex.split(command)
+    except ValueError:
+        return ""
+    if train != "train":
+        return ""
+    follows = ["", *words]
+    plain = [word for before, word in zip(follows, words, strict=False) if before != "--out" and "=" not in word]
+    return next((Path(word).stem for word in plain if not word.startswith("-")), "")
 
 
 def mapping(value: object) -> Mapping[str, Any]:
