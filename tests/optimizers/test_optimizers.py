@@ -179,6 +179,17 @@ def test_state_goes_out_and_in_to_the_same_bits(name: str, fields: dict[str, Any
         assert torch.equal(parameters[key], resumed[key])
 
 
+def test_loading_replaces_all_there_was() -> None:
+    """A parameter without stored state has none afterwards, whatever it remembered."""
+    parameters: dict[str, Tensor] = {"a": torch.nn.Parameter(torch.ones(2)), "b": torch.nn.Parameter(torch.ones(2))}
+    optimizer = OPTIMIZERS["adam"]().build(parameters, fused=False)
+    torch.autograd.backward(parameters["a"].sum() + parameters["b"].sum())
+    optimizer.step()
+    tensors, numbers = optimizer_state(optimizer, parameters)
+    load_optimizer_state(optimizer, parameters, {name: value for name, value in tensors.items() if name.startswith("a.")}, numbers)
+    assert set(optimizer_state(optimizer, parameters)[0]) == {"a.step", "a.exp_avg", "a.exp_avg_sq"}
+
+
 def test_state_that_is_not_this_players_is_refused() -> None:
     weight = torch.nn.Parameter(torch.zeros(2, 3))
     optimizer = OPTIMIZERS["adam"]().build({"weight": weight}, fused=False)

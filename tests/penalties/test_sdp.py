@@ -401,11 +401,12 @@ def test_half_precision_is_computed_in_float32() -> None:
     blocks = {"b": (torch.randn(6, 300).half(), torch.randn(6, 300).half())}
     full = {name: (a.float(), b.float()) for name, (a, b) in blocks.items()}
     penalty = sdp(k=4)
-    value = penalty(round_of(looked_up(*scores, real, blocks), Example(real), Example(fake), penalty))
-    expected = penalty(round_of(looked_up(scores[0].float(), scores[1].float(), real, full), Example(real), Example(fake), penalty))
-    assert value.dtype == torch.float32
-    assert torch.equal(value, expected)
-    assert value.isfinite(), "a gap of 300 squared is past float16"
+    half = round_of(looked_up(*scores, real, blocks), Example(real), Example(fake), penalty)
+    single = round_of(looked_up(scores[0].float(), scores[1].float(), real, full), Example(real), Example(fake), penalty)
+    assert torch.equal(penalty(half), penalty(single))
+    assert half.records["sdp/score term"].dtype == half.records["sdp/feature term"].dtype == torch.float32
+    assert torch.equal(half.records["sdp/feature term"], single.records["sdp/feature term"])
+    assert half.records["sdp/score term"].isfinite(), "a gap of 300 squared is past float16"
 
 
 @pytest.mark.parametrize("fields", [{"select": "random"}, {"neighbour": "random"}])
