@@ -129,6 +129,6 @@ def test_weights_start_xavier_uniform_with_gain_root_two_in_the_blocks() -> None
             nn.init.xavier_uniform_(twin, math.sqrt(2) if inside else 1.0)
             assert float(layer.weight.detach().std()) == pytest.approx(float(twin.std()), rel=0.25 if twin.numel() < 500 else 0.1)
             assert float(layer.weight.detach().abs().max()) == pytest.approx(float(twin.abs().max()), rel=0.1)
-            assert layer.bias is None or float(layer.bias.abs().max()) == 0
+            assert layer.bias is None or float(layer.bias.detach().abs().max()) == 0
             seen += 1
     assert seen == (1 + 3 * 3 + 1) + (3 + 3 + 2 + 2 + 1)
