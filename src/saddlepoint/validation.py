@@ -262,7 +262,8 @@ def _explained(detail: ErrorDetails, entry: type[BaseModel]) -> Problem:
         choices = [str(choice) for choice in _literals(annotation)]
         return Problem(address, f"{value} should be one of {', '.join(choices)}{nearest(given, choices)}")
     message = detail["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ").removeprefix("Input ")
-    if kind in ("string_type", "path_type") and isinstance(given, int | float):
+    message = message.replace("a valid tuple", "a list").replace("a valid string", "text")
+    if kind == "string_type" and isinstance(given, int | float):
         message += "; write it in quotes"
     if message.startswith("should"):
         return Problem(address, f"{value} {message}")

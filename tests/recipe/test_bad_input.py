@@ -1,5 +1,6 @@
 """Whatever is wrong with a recipe: one line a problem that names the field, what came and what would be right."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import Recipe, load, shipped
 from saddlepoint.weightings import WEIGHTINGS
-from tests.recipe.conftest import Told
+from tests.recipe.telling import told
 
 GROUPED = {"networks": {"normalization": {"discriminator": "none"}}}
 
@@ -87,13 +88,21 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"data": "8-gaussians", "networks": {"depth": 0}, "penalties": {"both": ["sdp"]}}, "penalties.both.0", "hidden layer"),
     ({"objective": "hinge", "weightings": {"generator": "importance"}}, "weightings.generator", "gives them (vanilla)"),
     ({"objective": "wasserstein", "weightings": {"discriminator_fake": "importance"}}, "weightings.discriminator_fake", "vanilla"),
-    ({"objective": "lsgan", "penalties": {"both": [{"name": "sdp", "score": "probability"}]}}, "penalties.both.0.score", "score: raw"),
+    (
+        {"objective": "lsgan", "penalties": {"both": [{"name": "sdp", "score": "probability"}]}},
+        "penalties.both.0.score",
+        "score: raw",
+    ),
     ({"data": "8-gaussians", "networks": "dcgan"}, "networks", "mlp"),
     ({"data": {"name": "fashion-mnist", "resolution": 28}}, "networks", "set data.resolution to 32"),
     ({"device": "mps", "precision": "float64"}, "precision", "float32"),
     ({"optimizers": {"generator": {"lr": {"name": "cosine", "start": 1, "first": 9999}}}}, "optimizers.generator.lr.first", "9999"),
     (
-        GROUPED | {"schedule": {"discriminator_steps": 5}, "penalties": {"both": [{"name": "r1", "weight": {"name": "linear", "start": 1}}]}},
+        GROUPED
+        | {
+            "schedule": {"discriminator_steps": 5},
+            "penalties": {"both": [{"name": "r1", "weight": {"name": "linear", "start": 1}}]},
+        },
         "penalties.both.0.weight.last",
         "list the penalty for each player",
     ),
@@ -101,15 +110,21 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.mark.parametrize(("raw", "field", "cure"), WRONG, ids=[field for _, field, _ in WRONG])
-def test_what_is_wrong_is_one_line_with_its_field_and_its_cure(told: Told, raw: dict[str, Any], field: str, cure: str) -> None:
+def test_what_is_wrong_is_one_line_with_its_field_and_its_cure(raw: dict[str, Any], field: str, cure: str) -> None:
     problems = [problem for problem in told(raw) if problem.startswith(f"{field}: ")]
     assert len(problems) == 1
     assert cure in problems[0]
 
 
-def test_all_problems_come_at_once_also_those_of_combinations(told: Told) -> None:
+def test_all_problems_come_at_once_also_those_of_combinations() -> None:
     problems = told(
-        {"networks": {"widht": 8}, "objective": "hinge", "weightings": {"generator": "importance"}, "schedule": {"batch": 0}, "seeds": 1},
+        {
+            "networks": {"widht": 8},
+            "objective": "hinge",
+            "weightings": {"generator": "importance"},
+            "schedule": {"batch": 0},
+            "seeds": 1,
+        },
         ["updatse=3", "lr=1e-3"],
     )
     assert sorted(problem.split(": ")[0] for problem in problems) == [
@@ -123,7 +138,7 @@ def test_all_problems_come_at_once_also_those_of_combinations(told: Told) -> Non
 
 
 @pytest.mark.parametrize("name", ["wgan_gp", "hing", "sn-gan-spd"])
-def test_an_unknown_recipe_names_the_nearest(told: Told, name: str) -> None:
+def test_an_unknown_recipe_names_the_nearest(name: str) -> None:
     (problem,) = told(name)
     assert "nearest: " in problem
     assert all(shipped_name in problem for shipped_name in shipped())
@@ -140,30 +155,35 @@ def test_an_unknown_recipe_names_the_nearest(told: Told, name: str) -> None:
         ("data: !!python/name:os.system\n", "bad.yaml:1: the tag"),
     ],
 )
-def test_a_bad_file_is_named_with_its_line(told: Told, tmp_path: Path, content: str, says: str) -> None:
+def test_a_bad_file_is_named_with_its_line(tmp_path: Path, content: str, says: str) -> None:
     path = tmp_path / "bad.yaml"
     path.write_text(content)
     (problem,) = told(str(path))
     assert says in problem
 
 
-def test_a_folder_that_is_no_run_is_named(told: Told, tmp_path: Path) -> None:
+def test_a_folder_that_is_no_run_is_named(tmp_path: Path) -> None:
     (problem,) = told(str(tmp_path))
     assert "a folder without recipe.yaml" in problem
 
 
 @pytest.mark.parametrize("name", ["\0", "x" * 5000, "no\nsuch", "~nobody/x", "\ud800"])
-def test_a_name_that_can_be_no_file_is_one_line(told: Told, name: str) -> None:
+def test_a_name_that_can_be_no_file_is_one_line(name: str) -> None:
     assert len(told(name)) == 1
 
 
 @pytest.mark.parametrize("strange", [object(), b"bytes", {1, 2}, 1j, {3: 4}, {"a": [object()]}, "\ud800", lambda: None])
-def test_what_is_no_plain_value_is_told(told: Told, strange: object) -> None:
-    for raw in ({"data": strange}, {"schedule": {"batch": strange}}, {"penalties": {"both": [strange]}}, {"objective": {"name": strange}}):
+def test_what_is_no_plain_value_is_told(strange: object) -> None:
+    for raw in (
+        {"data": strange},
+        {"schedule": {"batch": strange}},
+        {"penalties": {"both": [strange]}},
+        {"objective": {"name": strange}},
+    ):
         assert told(raw)
 
 
-def test_a_record_that_yaml_cannot_hold_is_refused(told: Told) -> None:
+def test_a_record_that_yaml_cannot_hold_is_refused() -> None:
     record = PENALTIES["sdp"](space=lambda image: image)
     assert "cannot be written" in told({"penalties": {"both": [record]}})[0]
 
@@ -173,9 +193,9 @@ def test_a_record_stands_for_its_mapping() -> None:
     assert Recipe.from_mapping({"objective": hinge}) == Recipe.from_mapping({"objective": "hinge"})
 
 
-def test_a_mistyped_name_of_any_registry_finds_itself(told: Told) -> None:
+def test_a_mistyped_name_of_any_registry_finds_itself() -> None:
     covered = 0
-    slots = {
+    slots: dict[str, Collection[str]] = {
         "data": DATA,
         "networks": NETWORKS,
         "objective": OBJECTIVES,
@@ -192,7 +212,7 @@ def test_a_mistyped_name_of_any_registry_finds_itself(told: Told) -> None:
     assert covered >= 26
 
 
-def test_an_instance_of_a_wrong_room_is_refused(told: Told) -> None:
+def test_an_instance_of_a_wrong_room_is_refused() -> None:
     (problem,) = told({"objective": PENALTIES["sdp"]()})
     assert problem.startswith("objective: SDP is not one of")
 

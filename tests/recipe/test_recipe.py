@@ -18,6 +18,7 @@ from saddlepoint.recipe import Recipe, load
 from saddlepoint.schedules import Linear
 from saddlepoint.weightings import WEIGHTINGS
 from saddlepoint.yaml_reading import read_yaml
+from tests.recipe.telling import check_lines
 
 # Where an entry of each registry may stand, in a recipe in which every one of them is possible.
 SLOTS: list[tuple[str, Mapping[str, type[BaseModel]], str]] = [
@@ -79,7 +80,9 @@ def test_an_unknown_field_of_any_entry_is_named_with_its_nearest(slot: str, name
 
 def test_a_written_recipe_has_every_field_and_the_sections_of_the_design() -> None:
     mapping = Recipe.from_mapping({}).to_mapping()
-    sections = "data networks objective penalties weightings projections optimizers gradients schedule average log samples checkpoints"
+    sections = (
+        "data networks objective penalties weightings projections optimizers gradients schedule average log samples checkpoints"
+    )
     assert list(mapping) == [*sections.split(), *["seed", "device", "precision", "threads", "memory_format", "fused", "from"]]
     assert list(mapping["optimizers"]["generator"]) == ["name", *OPTIMIZERS["adam"].model_fields]
     assert mapping["from"] is None
@@ -105,7 +108,13 @@ def test_part_of_a_normalization_keeps_the_family_s_other_default() -> None:
 
 
 def test_names_stand_for_records_and_one_optimizer_for_both_players() -> None:
-    short = {"data": "digits", "networks": "dcgan", "objective": "hinge", "weightings": {"generator": "wegan"}, "optimizers": "rmsprop"}
+    short = {
+        "data": "digits",
+        "networks": "dcgan",
+        "objective": "hinge",
+        "weightings": {"generator": "wegan"},
+        "optimizers": "rmsprop",
+    }
     rmsprop = {"name": "rmsprop"}
     long = {
         "data": {"name": "digits"},
@@ -118,7 +127,9 @@ def test_names_stand_for_records_and_one_optimizer_for_both_players() -> None:
     assert Recipe.from_mapping({"penalties": {"both": "sdp"}}) == Recipe.from_mapping({"penalties": {"both": [{"name": "sdp"}]}})
 
 
-@pytest.mark.parametrize(("word", "means"), [("off", False), ("on", True), ("no", False), ("yes", True), ("false", False), ("true", True)])
+@pytest.mark.parametrize(
+    ("word", "means"), [("off", False), ("on", True), ("no", False), ("yes", True), ("false", False), ("true", True)]
+)
 def test_words_mean_what_a_person_means(word: str, means: bool) -> None:
     read = read_yaml(f"fused: {word}\nfrom: {word}y\n", "here")
     assert isinstance(read, dict)
@@ -140,17 +151,34 @@ def test_a_path_is_a_folder_of_images(tmp_path: Any, monkeypatch: pytest.MonkeyP
 
 def test_a_recipe_cannot_be_changed() -> None:
     recipe = Recipe.from_mapping({})
-    for change in (lambda: setattr(recipe, "seed", 1), lambda: setattr(recipe.schedule, "updates", 1)):
+    for section, field in ((recipe, "seed"), (recipe.schedule, "updates"), (recipe.objective, "saturating")):
         with pytest.raises(ValidationError):
-            change()
+            setattr(section, field, 1)
 
 
 def test_identity_leaves_out_what_cannot_change_the_result_and_nothing_else() -> None:
     recipe = Recipe.from_mapping({})
-    same = ["device=cpu", "threads=2", "log.every=7", "samples.every=7", "samples.count=4", "checkpoints.every=7", "checkpoints.keep=1"]
+    same = [
+        "device=cpu",
+        "threads=2",
+        "log.every=7",
+        "samples.every=7",
+        "samples.count=4",
+        "checkpoints.every=7",
+        "checkpoints.keep=1",
+    ]
     for override in same:
         assert load({}, [override]).digest() == recipe.digest(), override
-    other = ["seed=1", "updates=7", "precision=float64", "fused=off", "memory_format=contiguous", "from=x", "objective=hinge", "width=8"]
+    other = [
+        "seed=1",
+        "updates=7",
+        "precision=float64",
+        "fused=off",
+        "memory_format=contiguous",
+        "from=x",
+        "objective=hinge",
+        "width=8",
+    ]
     digests = {load({}, [override]).digest() for override in other}
     assert len(digests | {recipe.digest()}) == len(other) + 1
 
@@ -204,14 +232,32 @@ def test_penalties_of_a_player_are_its_own_and_those_of_both() -> None:
 
 
 WORDS = st.sampled_from(
-    ["name", "family", "weight", "lr", "digits", "sdp", "hinge", "adam", "both", "generator", "discriminator", "k", "linear", "off", "1"]
+    [
+        "name",
+        "family",
+        "weight",
+        "lr",
+        "digits",
+        "sdp",
+        "hinge",
+        "adam",
+        "both",
+        "generator",
+        "discriminator",
+        "k",
+        "linear",
+        "off",
+        "1",
+    ]
 )
 SECTIONS = st.sampled_from([*Recipe.from_mapping({}).to_mapping(), "seeds", ""])
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | WORDS | st.binary(max_size=2)
 ANYTHING: st.SearchStrategy[Any] = st.recursive(
     SCALARS,
     lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(WORDS | st.text(max_size=4), inner, max_size=3) | st.dictionaries(st.integers(), inner)
+        st.lists(inner, max_size=3)
+        | st.dictionaries(WORDS | st.text(max_size=4), inner, max_size=3)
+        | st.dictionaries(st.integers(), inner)
     ),
     max_leaves=8,
 )
@@ -222,10 +268,7 @@ def only_clean_errors(source: Any, overrides: Any = ()) -> None:
     try:
         recipe = load(source, overrides)
     except InputError as error:
-        assert error.problems
-        for problem in error.problems:
-            assert problem.isprintable()
-            assert ": " in problem
+        check_lines(error)
     else:
         assert read_back(recipe) == recipe
 
@@ -261,15 +304,23 @@ VALID = st.fixed_dictionaries(
     optional={
         "data": st.sampled_from(["digits", "8-gaussians"]),
         "networks": st.fixed_dictionaries(
-            {"normalization": st.just({"discriminator": "layer"})}, optional={"latent": st.integers(1, 512), "width": st.integers(1, 256)}
+            {"normalization": st.just({"discriminator": "layer"})},
+            optional={"latent": st.integers(1, 512), "width": st.integers(1, 256)},
         ),
         "objective": st.sampled_from([*OBJECTIVES]),
         "schedule": st.fixed_dictionaries(
-            {}, optional={"updates": st.integers(1, 10**9), "batch": st.integers(1, 512), "generator_batch": st.none() | st.integers(1, 512)}
+            {},
+            optional={
+                "updates": st.integers(1, 10**9),
+                "batch": st.integers(1, 512),
+                "generator_batch": st.none() | st.integers(1, 512),
+            },
         ),
         "optimizers": st.fixed_dictionaries(
             {"name": st.sampled_from([*OPTIMIZERS])},
-            optional={"lr": st.floats(1e-12, 10) | st.builds(lambda start: {"name": "cosine", "start": start}, st.floats(1e-12, 1))},
+            optional={
+                "lr": st.floats(1e-12, 10) | st.builds(lambda start: {"name": "cosine", "start": start}, st.floats(1e-12, 1))
+            },
         ),
         "weightings": st.fixed_dictionaries({}, optional={"generator": st.none() | st.just("wegan")}),
         "average": st.fixed_dictionaries({}, optional={"decay": st.floats(0, 1, exclude_max=True)}),

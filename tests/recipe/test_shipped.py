@@ -9,9 +9,23 @@ import pytest
 from saddlepoint.recipe import Recipe, header, load, shipped
 from saddlepoint.yaml_reading import read_yaml_file
 
-NAMES = sorted(
-    "gan dcgan lsgan hinge wgan wgan-gp sn-gan r1 wegan wegan-non-saturating iwgan lsgan-sdp wgan-gp-sdp hinge-sdp sn-gan-sdp".split()
-)
+NAMES = [
+    "dcgan",
+    "gan",
+    "hinge",
+    "hinge-sdp",
+    "iwgan",
+    "lsgan",
+    "lsgan-sdp",
+    "r1",
+    "sn-gan",
+    "sn-gan-sdp",
+    "wegan",
+    "wegan-non-saturating",
+    "wgan",
+    "wgan-gp",
+    "wgan-gp-sdp",
+]
 
 
 def paper_line(name: str) -> list[str]:
@@ -20,7 +34,7 @@ def paper_line(name: str) -> list[str]:
 
 
 def test_the_fifteen_are_there() -> None:
-    assert sorted(shipped()) == NAMES
+    assert sorted(shipped()) == sorted(NAMES)
     assert len(NAMES) == 15
 
 
