@@ -1,13 +1,17 @@
 """The commands. Torch is imported inside them, so that `--help` answers at once."""
 
 import inspect
+import io
 import json
+import math
+import os
 import shlex
+import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.text import Text
@@ -18,19 +22,29 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from saddlepoint.progress import Terminal
+    from saddlepoint.recipe import Recipe
     from saddlepoint.rounds import Record
     from saddlepoint.run import Run
 
 Form = Literal["grid", "files", "slerp"]
 Weights = Literal["average", "raw"]
+WIDEST = 2000
+DEFAULT_COUNTS: dict[Form, int] = {"grid": 64, "files": 64, "slerp": 8}
 
 app = typer.Typer(
     name="saddlepoint",
     help="Train generative adversarial networks, look at what they learned, and go on where they stopped.",
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
+
+
+@app.callback(invoke_without_command=True)
+def help_when_bare(context: typer.Context) -> None:
+    """Without a command there is nothing to do but to say which there are."""
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(2)
 
 
 def complete_recipe(incomplete: str) -> list[str]:
@@ -44,6 +58,17 @@ def complete_run(incomplete: str) -> list[str]:
     return sorted(str(path.parent) for path in Path("runs").glob("*/recipe.yaml") if str(path.parent).startswith(incomplete))
 
 
+def _to_write(text: str) -> Path:
+    if not text:
+        raise typer.BadParameter("it is empty; give a path")
+    return Path(text)
+
+
+def _writes(metavar: str, what: str) -> Any:
+    """An option for a path to write; an empty one would be the current folder."""
+    return typer.Option(parser=_to_write, metavar=metavar, help=what)
+
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 RunFolder = Annotated[Path, typer.Argument(help="A run folder.", autocompletion=complete_run, metavar="RUN")]
 Overrides = Annotated[
@@ -55,7 +80,10 @@ Overrides = Annotated[
 def train(
     recipe: Annotated[str, typer.Argument(help="A shipped recipe, a YAML file or a run folder.", autocompletion=complete_recipe)],
     overrides: Overrides = None,
-    out: Annotated[Path | None, typer.Option(help="The run folder to make; by default the next free runs/RECIPE-DATA-N.")] = None,
+    out: Annotated[
+        Path | None,
+        _writes("RUN", "The run folder to make; by default the next free runs/RECIPE-DATA-N."),
+    ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a data folder with corrupt or odd files.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -64,10 +92,12 @@ def train(
     from saddlepoint.run import Run, default_folder
     from saddlepoint.training import loop
 
-    described = load(recipe, [*(overrides or []), *(["data.strict=true"] if strict else [])])
+    described = load(recipe, overrides or [])
+    if strict:
+        described = _strictly(described)
     folder = out if out is not None else default_folder(recipe, described)
     with watching(as_json) as observer:
-        _finish(Run(_played(lambda: loop.train(described, folder, observer), folder)), as_json)
+        _finish(Run(_played(lambda: loop.train(described, folder, observer), folder, as_json)), as_json)
 
 
 @app.command()
@@ -83,9 +113,11 @@ def resume(
     from saddlepoint.training.proof import prove as replayed
 
     updates = _grown_updates(overrides or [])
+    if prove is not None and updates is not None:
+        raise InputError(["updates: --prove plays again what was trained, and trains no more; give one of the two"])
     with watching(as_json) as observer:
         if prove is None:
-            _finish(Run(_played(lambda: loop.resume(run, updates, observer), run)), as_json)
+            _finish(Run(_played(lambda: loop.resume(run, updates, observer), run, as_json)), as_json)
             return
         found = replayed(run, prove)
     _say({"run": str(run), "updates": prove, "differences": found}, as_json)
@@ -100,10 +132,15 @@ def _grown_updates(overrides: list[str]) -> int | None:
         name, _, value = override.partition("=")
         if name not in ("updates", "schedule.updates"):
             problems.append(f"{name}: a run goes on under its own recipe; only updates=N may be given, and may only grow")
-        elif not value.isdigit() or int(value) == 0:
+            continue
+        try:
+            number = float(value)
+        except ValueError:
+            number = math.nan
+        if not 1 <= number < 2**53 or number != int(number):
             problems.append(f"updates: {value!r} is not a number of updates; give a whole number above 0")
         else:
-            updates = int(value)
+            updates = int(number)
     if problems:
         raise InputError(problems)
     return updates
@@ -112,12 +149,14 @@ def _grown_updates(overrides: list[str]) -> int | None:
 @app.command()
 def sample(
     run: RunFolder,
-    n: Annotated[int, typer.Option("-n", min=1, help="How many samples.")] = 64,
+    n: Annotated[
+        int | None, typer.Option("-n", min=1, help="How many samples (64), or interpolations (8).", show_default=False)
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Sample i depends on (seed, i) only.")] = 0,
     form: Annotated[Form, typer.Option("--as", help="One grid, a file each, or interpolations between latents.")] = "grid",
     weights: Annotated[Weights, typer.Option(help="The generator's averaged weights, or the raw ones.")] = "average",
     checkpoint: Annotated[int | None, typer.Option(min=0, help="The update of a checkpoint; by default the newest.")] = None,
-    out: Annotated[Path | None, typer.Option(help="Where to put them; by default in the run folder.")] = None,
+    out: Annotated[Path | None, _writes("PATH", "Where to put them; by default in the run folder.")] = None,
     as_json: Json = False,
 ) -> None:
     """Draw samples: a grid, single files, or interpolations."""
@@ -125,18 +164,19 @@ def sample(
     from saddlepoint.sampling import write_samples
 
     opened = open_run(run)
+    count = n if n is not None else DEFAULT_COUNTS[form]
     where = out if out is not None else run / "samples" / f"{form}-seed{seed}{'.png' if form != 'files' else ''}"
     with console(as_json) as screen:
-        written = write_samples(opened, where, form, n, seed, weights=weights, checkpoint=checkpoint, screen=screen)
-    _say({"samples": str(written), "n": n, "seed": seed}, as_json)
+        written = write_samples(opened, where, form, count, seed, weights=weights, checkpoint=checkpoint, screen=screen)
+    _say({"samples": str(written), "n": count, "seed": seed}, as_json)
 
 
 @app.command()
 def report(
     run: RunFolder,
-    out: Annotated[Path | None, typer.Option(help="The page; by default report.html in the run folder.")] = None,
-    csv: Annotated[Path | None, typer.Option(help="Also write the log's progress as CSV here.")] = None,
-    tensorboard: Annotated[Path | None, typer.Option(help="Also write the log for TensorBoard into this folder.")] = None,
+    out: Annotated[Path | None, _writes("PATH", "The page; by default report.html in the run folder.")] = None,
+    csv: Annotated[Path | None, _writes("FILE", "Also write the log's progress as CSV here.")] = None,
+    tensorboard: Annotated[Path | None, _writes("FOLDER", "Also write the log for TensorBoard into this folder.")] = None,
     as_json: Json = False,
 ) -> None:
     """Write a run's page, one self-contained HTML file."""
@@ -168,11 +208,11 @@ def runs(
     found = runs_table(folder)
     rows = [
         {
-            "run": str(folder / summary.name),
+            "run": str(summary.path),
             "recipe": summary.recipe,
             "data": summary.data,
             "status": summary.status,
-            "updates": f"{summary.updates}/{summary.asked}",
+            "updates": f"{summary.updates}/{summary.asked or '?'}",
             "seconds": summary.seconds,
             "losses": summary.losses,
             "bytes": summary.bytes,
@@ -211,7 +251,9 @@ def data(
     if name is None:
         _table([{"data": key, "about": _first_line(record)} for key, record in DATA.items()], as_json, empty="")
         return
-    described = load("gan", [f"data={name}", *(["data.strict=true"] if strict else [])])
+    described = load("gan", {"data": name})
+    if strict:
+        described = _strictly(described)
     with watching(as_json) as observer:
         source = described.data.open(observer.reading)
     found = {"data": source.name, "found": source.describe(), "digest": source.digest}
@@ -243,26 +285,61 @@ def methods(
 
 def main() -> None:
     """Run a command; leave with the exit code the design gives each outcome."""
+    with suppress(ValueError):
+        # SIGTERM undoes what is half-written, as Ctrl-C does, wherever it comes.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        sys.exit(_outcome())
+    finally:
+        _let_go_of_output()
+
+
+def _outcome() -> int:
     from typer.exceptions import TyperException
 
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         code = app(standalone_mode=False)
+        sys.stdout.flush()
     except TyperException as error:
-        _refuse([error.format_message()])
+        return _refused([f"{error.format_message().rstrip('.')}; `{_command()} --help` says what can be given"])
     except InputError as error:
-        _refuse(error.problems)
-    except Diverged as outcome:
-        typer.echo(f"diverged: {outcome}; the last good checkpoint stays", err=True)
-        sys.exit(3)
+        return _refused(error.problems)
+    except Diverged:
+        return 3
     except (Interrupted, KeyboardInterrupt, typer.Abort):
-        sys.exit(130)
-    sys.exit(code if isinstance(code, int) else 0)
+        return 130
+    except BrokenPipeError:
+        # Who read our output has seen enough, as `head` does.
+        return 0
+    except OSError as error:
+        where = error.filename if error.filename is not None else "standard output"
+        return _refused([f"{where}: {error.strerror}; give a path that can be read and written, on a disk with room"])
+    return code if isinstance(code, int) else 0
 
 
-def _refuse(problems: Sequence[str]) -> NoReturn:
+def _refused(problems: Sequence[str]) -> int:
+    from saddlepoint.yaml_reading import one_line
+
     for problem in problems:
-        typer.echo(f"saddlepoint: {' '.join(problem.split())}", err=True)
-    sys.exit(2)
+        typer.echo(f"saddlepoint: {one_line(problem)}", err=True)
+    return 2
+
+
+def _command() -> str:
+    """The command that was given, as a person writes it."""
+    commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    return " ".join(["saddlepoint", *(word for word in sys.argv[1:2] if word in commands)])
+
+
+def _let_go_of_output() -> None:
+    """What could not be written must not be tried again when Python ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
@@ -281,33 +358,47 @@ def watching(as_json: bool) -> Iterator["Terminal"]:
 @contextmanager
 def console(as_json: bool) -> Iterator["Console"]:
     """Where a person reads: the terminal, or nowhere when a machine reads the JSON."""
-    from rich.console import Console
+    from saddlepoint.progress import Screen
 
-    yield Console(quiet=as_json)
+    yield Screen(quiet=as_json)
 
 
-def _played(play: Callable[[], Path], folder: Path) -> Path:
+def _played(play: Callable[[], Path], folder: Path, as_json: bool) -> Path:
     """Train; when it stops early, say how to go on, or leave a page that shows how it diverged."""
     from saddlepoint.report.page import write_report
+    from saddlepoint.training.checkpoints import updates_at_hand
 
     try:
         return play()
-    except Interrupted as stop:
-        typer.echo(f"{stop}; a checkpoint is written\ngo on with: saddlepoint resume {shlex.quote(str(folder))}", err=True)
+    except (Interrupted, KeyboardInterrupt) as stop:
+        if (folder / "recipe.yaml").exists():
+            saved = f"{stop}; a checkpoint is written" if isinstance(stop, Interrupted) else "stopped at once"
+            typer.echo(f"{saved}\ngo on with: saddlepoint resume {shlex.quote(str(folder))}", err=True)
         raise
-    except Diverged:
-        typer.echo(f"report   {write_report(folder)}", err=True)
+    except Diverged as outcome:
+        at_hand = updates_at_hand(folder)
+        stays = f"the checkpoint of update {at_hand[-1]} stays" if at_hand else "there was no checkpoint yet"
+        typer.echo(f"diverged: {outcome}; {stays}", err=True)
+        page = str(write_report(folder))
+        _say({"run": str(folder), "diverged": outcome.term, "update": outcome.update, "report": page}, as_json)
         raise
+
+
+def _strictly(recipe: "Recipe") -> "Recipe":
+    from saddlepoint.recipe import load
+
+    if "strict" not in type(recipe.data).model_fields:
+        raise InputError([f"--strict: {recipe.data.name} is not a folder of images; leave it out, or give data=FOLDER"])
+    return load(recipe.to_mapping(), {"data.strict": True})
 
 
 def _finish(run: "Run", as_json: bool) -> None:
-    grids = sorted(path for path in (run.path / "samples").glob("*.png") if path.stem.isdigit())
-    _say({"run": str(run.path), "samples": str(grids[-1]), "report": str(run.report())}, as_json)
+    _say({"run": str(run.path), "samples": str(run.newest_grid), "report": str(run.report())}, as_json)
 
 
 def _say(fields: Mapping[str, Any], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(fields, ensure_ascii=False))
+        typer.echo(_json(fields))
         return
     width = max(len(name) for name in fields)
     for name, value in fields.items():
@@ -315,12 +406,25 @@ def _say(fields: Mapping[str, Any], as_json: bool) -> None:
         typer.echo(f"{name:<{width}}  {shown}")
 
 
+def _json(value: Any) -> str:
+    """JSON that every reader takes: numbers that are not finite as words."""
+    return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _table(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None:
     from rich.console import Console
     from rich.table import Table
 
     if as_json:
-        typer.echo(json.dumps(rows, ensure_ascii=False))
+        typer.echo(_json(rows))
         return
     if not rows:
         typer.echo(empty)
@@ -330,15 +434,21 @@ def _table(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row.values()))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        # A line a row, for other programs.
+        console.width = WIDEST
+    console.print(table)
 
 
 def _cell(value: object) -> str:
+    from saddlepoint.yaml_reading import one_line
+
     if isinstance(value, float):
         return f"{value:,.1f}"
     if isinstance(value, Mapping):
         return "  ".join(f"{key} {number:.3g}" for key, number in value.items())
-    return str(value)
+    return "" if value is None else one_line(str(value))
 
 
 def _one_of(at_hand: Mapping[str, Any], name: str, what: str) -> Any:

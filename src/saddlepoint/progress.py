@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,6 +14,13 @@ from saddlepoint.recipe import Recipe
 
 PLAIN_SECONDS = 10.0
 SHOWN = ("discriminator/loss", "generator/loss")
+
+
+class Screen(Console):
+    """A console whose reader may leave: training goes on without it."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
 
 
 class Terminal:
@@ -54,9 +62,9 @@ class Terminal:
         if self._reading is not None:
             self._progress.remove_task(self._reading)
         for line in source.describe():
-            self._console.print(escape(line), style="dim", highlight=False)
+            self._print(escape(line), style="dim")
         going_on = f" from update {first}" if first else ""
-        self._console.print(
+        self._print(
             f"training [bold]{escape(recipe.objective.name)}[/] on {escape(source.name)} into {escape(str(folder))}{going_on}"
         )
         self._total, self._first, self._begun = recipe.schedule.updates, first, time.perf_counter()
@@ -79,13 +87,18 @@ class Terminal:
         if now - self._printed >= PLAIN_SECONDS or update == self._total:
             self._printed = now
             left = (self._total - update) * (now - self._begun) / max(1, update - self._first)
-            self._console.print(
-                f"update {update}/{self._total}  {rate}  {left:.0f} s left  {losses}", highlight=False, soft_wrap=True
-            )
+            self._print(f"update {update}/{self._total}  {rate}  {left:.0f} s left  {losses}")
 
     def warned(self, message: str) -> None:
-        self._console.print(f"warning: {message}", style="yellow", markup=False, soft_wrap=True)
+        self._print(f"warning: {escape(message)}", style="yellow")
 
     def stop(self) -> None:
         """Leave the terminal as it was."""
         self._progress.stop()
+
+    def _print(self, text: str, **style: Any) -> None:
+        try:
+            self._console.print(text, highlight=False, emoji=False, soft_wrap=True, **style)
+        except OSError:
+            # A full disk under a redirected output is no reason to stop training.
+            self._console.quiet = True

@@ -60,7 +60,7 @@ def open_run(path: str | Path) -> "Run":
 
 def default_folder(source: str | Path | Mapping[str, Any], recipe: Recipe) -> Path:
     """The next free `runs/RECIPE-DATA-N`; a recipe that has no name of its own goes by its objective's."""
-    name = recipe.objective.name if isinstance(source, Mapping) else Path(source).stem
+    name = recipe.objective.name if isinstance(source, Mapping) else Path(source).absolute().stem
     return free_name(Path("runs"), f"{name}-{recipe.data.name}")
 
 
@@ -85,7 +85,17 @@ class Run:
         Args:
             weights: the generator's average (where the recipe keeps one) or the raw ones.
             checkpoint: the update of a checkpoint; by default the newest.
+
+        Raises:
+            InputError: a number is out of range, or there is no such checkpoint.
         """
+        problems = [
+            f"{name}: {value} is out of range; give {least} or more"
+            for name, value, least in (("n", n, 1), ("seed", seed, 0), ("start", start, 0))
+            if value < least
+        ]
+        if problems:
+            raise InputError(problems)
         generator = self.generator(weights, checkpoint)
         streams = Streams(seed, device=choose_device(self.recipe.device), dtype=DTYPES[self.recipe.precision])
         return torch.cat(list(sample_blocks(generator, latents_of(self.recipe), streams, start, start + n)))
@@ -102,6 +112,12 @@ class Run:
     def resume(self, updates: int | None = None, observer: Observer | None = None) -> "Run":
         """Go on training; see `saddlepoint.training.loop.resume`."""
         return Run(loop.resume(self.path, updates, observer))
+
+    @property
+    def newest_grid(self) -> Path | None:
+        """The last picture that training drew; None when there is none."""
+        grids = [path for path in (self.path / "samples").glob("*.png") if path.stem.isdecimal()]
+        return max(grids, key=lambda path: int(path.stem), default=None)
 
     def report(self) -> Path:
         """Write the run's page, one self-contained HTML file; its path."""

@@ -1,22 +1,26 @@
 """Samples of a run as pictures on the disk."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import torch
+from PIL.Image import Image
 from rich.console import Console
 from rich.progress import track
+from torch import Tensor
 
 from saddlepoint.errors import InputError
 from saddlepoint.run import Run, Weights
 from saddlepoint.streams import ROWS, Streams
 from saddlepoint.training.assembly import DTYPES, choose_device, latents_of
+from saddlepoint.training.folder import made_folder
 from saddlepoint.training.pictures import image_grid, point_plot, write_png
 from saddlepoint.training.samples import generate, interpolate
 
 Form = Literal["grid", "files", "slerp"]
 SLERP_STEPS = 10
-SLERP_ROWS = 8
+LARGEST_GRID = 2**16
 
 
 def write_samples(
@@ -30,49 +34,76 @@ def write_samples(
     checkpoint: int | None = None,
     screen: Console | None = None,
 ) -> Path:
-    """Write samples 0 to n - 1 of a seed: one grid, a PNG each (`where` is then a folder), or 8 interpolations of 10 steps.
+    """Write samples 0 to n - 1 of a seed: one grid, a PNG each (`where` is then a folder), or n interpolations of 10 steps.
 
     Raises:
-        InputError: the place cannot be written, or points were asked for as single pictures.
+        InputError: the place cannot be written or holds files, points were asked for as single pictures, or a grid is too large to
+            be looked at.
     """
+    draw = Drawing(run, seed, weights, checkpoint)
+    if form != "grid" and len(draw.shape) != 3:
+        raise InputError([f"--as {form}: this run's samples are points, not pictures; use --as grid"])
+    if form != "files" and n > LARGEST_GRID:
+        raise InputError([f"-n: {n} pictures in one are too many to look at; give {LARGEST_GRID} or fewer, or --as files"])
+    if form == "files" and where.exists() and (not where.is_dir() or any(where.iterdir())):
+        raise InputError([f"{where}: is there already and not empty; give another place with --out"])
     try:
-        where.parent.mkdir(parents=True, exist_ok=True)
-        if form == "files":
-            return _files(run, where, n, seed, weights, checkpoint, screen)
-        if form == "slerp":
-            write_png(image_grid(_interpolations(run, seed, weights, checkpoint), columns=SLERP_STEPS), where)
-            return where
-        drawn = run.sample(n, seed, weights=weights, checkpoint=checkpoint)
-        write_png(
-            image_grid(drawn)
-            if drawn.ndim == 4
-            else point_plot(run.recipe.data.open().batch(Streams(seed), n).image, drawn, title=f"{n} samples of seed {seed}"),
-            where,
-        )
+        with made_folder(where if form == "files" else where.parent):
+            if form == "files":
+                _files(draw, where, n, screen or Console(quiet=True))
+            elif form == "slerp":
+                write_png(image_grid(_interpolations(draw, n), columns=SLERP_STEPS), where)
+            else:
+                write_png(_grid(draw, n), where)
     except OSError as error:
         raise InputError([f"{where}: cannot be written ({error.strerror}); give another place with --out"]) from error
     return where
 
 
-def _files(run: Run, where: Path, n: int, seed: int, weights: Weights, checkpoint: int | None, screen: Console | None) -> Path:
-    first = run.sample(1, seed, weights=weights, checkpoint=checkpoint)
-    if first.ndim != 4:
-        raise InputError(["--as files: this run's samples are points, not pictures; use --as grid"])
-    where.mkdir(exist_ok=True)
-    for start in track(range(0, n, ROWS), description="samples", console=screen or Console(quiet=True)):
-        images = run.sample(min(ROWS, n - start), seed, start=start, weights=weights, checkpoint=checkpoint)
-        for number, image in enumerate(images, start):
-            write_png(image_grid(image[None], columns=1, scale=1), where / f"{number:06d}.png")
-    return where
+@dataclass(frozen=True)
+class Drawing:
+    """Which samples: of what run, seed, weights, checkpoint."""
+
+    run: Run
+    seed: int
+    weights: Weights
+    checkpoint: int | None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample."""
+        return tuple(self(0, 1).shape[1:])
+
+    def __call__(self, start: int, n: int) -> Tensor:
+        return self.run.sample(n, self.seed, start=start, weights=self.weights, checkpoint=self.checkpoint)
 
 
-def _interpolations(run: Run, seed: int, weights: Weights, checkpoint: int | None) -> torch.Tensor:
-    latents = latents_of(run.recipe)
-    streams = Streams(seed, device=choose_device(run.recipe.device), dtype=DTYPES[run.recipe.precision])
-    ends = latents.rows(streams, 0, 2 * SLERP_ROWS)
-    steps = interpolate(ends[:SLERP_ROWS], ends[SLERP_ROWS:], SLERP_STEPS, spherical=not latents.uniform)
-    generator = run.generator(weights, checkpoint)
-    images = generate(generator, steps.reshape(-1, latents.size))
-    if images.ndim != 4:
-        raise InputError(["--as slerp: this run's samples are points, not pictures; use --as grid"])
-    return images
+def _grid(draw: Drawing, n: int) -> Image:
+    samples = draw(0, n)
+    if samples.ndim == 4:
+        return image_grid(samples)
+    real = draw.run.recipe.data.open().batch(Streams(draw.seed), n).image
+    return point_plot(real, samples, title=f"{n} samples of seed {draw.seed}")
+
+
+def _files(draw: Drawing, where: Path, n: int, screen: Console) -> None:
+    made: list[Path] = []
+    try:
+        for start in track(range(0, n, ROWS), description="samples", console=screen, disable=not screen.is_terminal):
+            for number, image in enumerate(draw(start, min(ROWS, n - start)), start):
+                made.append(where / f"{number:06d}.png")
+                write_png(image_grid(image[None], columns=1, scale=1), made[-1])
+    except BaseException:
+        for path in made:
+            path.unlink(missing_ok=True)
+        raise
+
+
+def _interpolations(draw: Drawing, n: int) -> Tensor:
+    """Row i goes from latent 2i to latent 2i + 1, whatever n is."""
+    recipe = draw.run.recipe
+    latents = latents_of(recipe)
+    ends = latents.rows(Streams(draw.seed, device=choose_device(recipe.device), dtype=DTYPES[recipe.precision]), 0, 2 * n)
+    steps = interpolate(ends[0::2], ends[1::2], SLERP_STEPS, spherical=not latents.uniform)
+    generator = draw.run.generator(draw.weights, draw.checkpoint)
+    return torch.cat([generate(generator, row) for row in steps])

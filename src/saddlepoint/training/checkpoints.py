@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.errors import InputError
+from saddlepoint.training.folder import resume_command
 
 FORMAT = 1
 PARTIAL = ".partial"
@@ -46,7 +47,7 @@ def checkpoint_path(run: Path, update: int) -> Path:
 def updates_at_hand(run: Path) -> list[int]:
     """The updates of which the run holds a checkpoint, ascending."""
     folder = run / "checkpoints"
-    return sorted(int(entry.name) for entry in folder.iterdir() if entry.name.isdigit()) if folder.is_dir() else []
+    return sorted(int(path.name) for path in folder.iterdir() if path.name.isdecimal() and path.is_dir()) if folder.is_dir() else []
 
 
 def write_checkpoint(run: Path, snapshot: Snapshot, keep: int) -> Path:
@@ -56,22 +57,31 @@ def write_checkpoint(run: Path, snapshot: Snapshot, keep: int) -> Path:
         return final
     partial = final.with_name(PARTIAL + final.name)
     shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    files = {}
-    for name, tensors in snapshot.tensors.items():
-        path = partial / f"{name}.safetensors"
-        path.write_bytes(safetensors.torch.save({key: tensor.cpu().contiguous() for key, tensor in tensors.items()}))
-        files[path.name] = _digest(path)
-        _sync(path)
-    path = partial / "state.json"
-    path.write_text(json.dumps({"format": FORMAT, "update": snapshot.update, "files": files, **snapshot.state}, indent=1))
-    _sync(path)
-    _sync(partial)
-    partial.rename(final)
+    try:
+        _write(partial, snapshot)
+        partial.rename(final)
+    except BaseException:
+        # On a full disk, the half that fitted would stand in the way of going on.
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
     _sync(final.parent)
     for old in updates_at_hand(run)[:-keep]:
         _remove(checkpoint_path(run, old))
     return final
+
+
+def _write(folder: Path, snapshot: Snapshot) -> None:
+    folder.mkdir(parents=True)
+    files = {}
+    for name, tensors in snapshot.tensors.items():
+        path = folder / f"{name}.safetensors"
+        path.write_bytes(safetensors.torch.save({key: tensor.cpu().contiguous() for key, tensor in tensors.items()}))
+        files[path.name] = _digest(path)
+        _sync(path)
+    path = folder / "state.json"
+    path.write_text(json.dumps({"format": FORMAT, "update": snapshot.update, "files": files, **snapshot.state}, indent=1))
+    _sync(path)
+    _sync(folder)
 
 
 def _remove(folder: Path) -> None:
@@ -93,7 +103,7 @@ def read_checkpoint(run: Path, update: int | None = None, only: str | None = Non
     """
     at_hand = updates_at_hand(run)
     if not at_hand:
-        raise InputError([f"{run}: holds no whole checkpoint; start again with `saddlepoint train {run}/recipe.yaml --out NEW`"])
+        raise InputError([f"{run}: holds no whole checkpoint yet; `{resume_command(run)}` trains it"])
     if update is not None and update not in at_hand:
         raise InputError([f"{run}: no checkpoint of update {update}; there are {', '.join(map(str, at_hand))}"])
     folder = checkpoint_path(run, at_hand[-1] if update is None else update)
@@ -112,7 +122,7 @@ class CheckpointWriter:
         self._run = run
         self._keep = keep
         for left in (run / "checkpoints").glob(PARTIAL + "*"):
-            shutil.rmtree(left)
+            shutil.rmtree(left, ignore_errors=True)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
         self._pending: Future[Path] | None = None
 
@@ -143,19 +153,21 @@ def _unwritten(run: Path, error: Exception) -> str:
     at_hand = updates_at_hand(run)
     whole = f"the last whole checkpoint is {at_hand[-1]:06d}" if at_hand else "there is no whole checkpoint yet"
     reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-    return f"{run}/checkpoints: cannot be written ({reason}); {whole}; make room, then `saddlepoint resume {run}`"
+    return f"{run}/checkpoints: cannot be written ({reason}); {whole}; make room, then `{resume_command(run)}`"
 
 
 def _read_state(folder: Path, at_hand: list[int]) -> dict[str, Any]:
     path = folder / "state.json"
     try:
-        state: dict[str, Any] = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
+        state: dict[str, Any] = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError([_damaged(path, "cannot be read", at_hand)]) from error
     if not isinstance(state, dict) or not isinstance(state.get("format"), int):
         raise InputError([_damaged(path, "is not a checkpoint's state", at_hand)])
     if state["format"] > FORMAT:
         raise InputError([f"{path}: format {state['format']} is newer than this version knows ({FORMAT}); upgrade saddlepoint"])
+    if state.get("update") != int(folder.name) or not isinstance(state.get("files"), dict):
+        raise InputError([_damaged(path, f"is not the state of update {int(folder.name)}", at_hand)])
     return state
 
 
@@ -166,7 +178,7 @@ def _read_tensors(path: Path, digest: str, at_hand: list[int]) -> dict[str, Tens
 
 
 def _damaged(path: Path, what: str, at_hand: list[int]) -> str:
-    older = [f"{update:06d}" for update in at_hand if f"{update:06d}" < path.parent.name]
+    older = [f"{update:06d}" for update in at_hand if update < int(path.parent.name)]
     cure = f"remove {path.parent} to go on from {older[-1]}" if older else "there is no older checkpoint to go on from"
     return f"{path}: {what}; {cure}"
 

@@ -1,12 +1,17 @@
 """`events.jsonl`: one JSON object a line, append only. What depends on the clock stands under `time`."""
 
+import errno
+import fcntl
 import json
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from saddlepoint.errors import InputError
 
 
 class Events:
@@ -18,21 +23,49 @@ class Events:
 
     def __init__(self, path: Path, length: int = 0) -> None:
         self.path = path
-        with path.open("ab") as file:
-            file.truncate(length)
-        self._file = path.open("ab")
+        # Unbuffered: what is written is in the file, and closing it writes nothing.
+        self._file = path.open("ab", buffering=0)
+        try:
+            self._lock()
+            self._file.truncate(length)
+            self._file.seek(length)
+        except BaseException:
+            self._file.close()
+            raise
 
     def write(self, event: str, update: int, **fields: Any) -> None:
-        """Append one event. Non-finite numbers are written as the strings "nan", "inf", "-inf"."""
+        """Append one event. Non-finite numbers are written as the strings "nan", "inf", "-inf".
+
+        Raises:
+            OSError: the disk is full; the line is not there, not even in part.
+        """
         line = json.dumps(_finite({"event": event, "update": update, **fields}), allow_nan=False, ensure_ascii=False)
-        self._file.write(line.encode() + b"\n")
-        self._file.flush()
+        rest, whole = line.encode() + b"\n", self._file.tell()
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError:
+            with suppress(OSError):
+                self._file.truncate(whole)
+            raise
 
     def sync(self) -> int:
         """Force what was written to the disk; the length of the file in bytes."""
-        self._file.flush()
         os.fsync(self._file.fileno())
         return self._file.tell()
+
+    def _lock(self) -> None:
+        """One process a run: the lock dies with the process that holds it.
+
+        Raises:
+            InputError: another process trains this run.
+        """
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            # A file system without locks does not stop anybody.
+            if error.errno in (errno.EWOULDBLOCK, errno.EACCES):
+                raise InputError([f"{self.path.parent}: another process trains this run; wait for it, or stop it"]) from None
 
     def __enter__(self) -> Self:
         return self

@@ -7,17 +7,16 @@ import shlex
 import shutil
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from saddlepoint.recipe import Recipe, load
-
 from saddlepoint.data.source import Source
 from saddlepoint.errors import InputError
+from saddlepoint.recipe import Recipe, load
 
 FORMAT = 1
 LIBRARIES = ("torch", "torchvision", "numpy", "safetensors", "saddlepoint")
@@ -46,32 +45,52 @@ class Folder:
         return self.path / "samples"
 
 
+def refuse_taken(path: Path) -> None:
+    """Raise `InputError` when there is something where a run is to be made."""
+    try:
+        taken = os.path.lexists(path) and not (path.is_dir() and _unbegun(path))
+    except OSError:
+        taken = True
+    if taken:
+        cure = f"`{resume_command(path)}` goes on with it" if os.path.isfile(path / "recipe.yaml") else "it is not a run"
+        raise InputError([f"{path}: exists already; {cure}; --out NEW starts another"])
+
+
 @contextmanager
 def new_folder(path: Path) -> Iterator[Folder]:
-    """Make a run's folder and fill it; it is gone again when filling it fails.
+    """Make a run's folder and fill it; what was made is gone again when filling it fails.
 
     Raises:
         InputError: a run or something else is there already, or the place cannot be written.
     """
-    if path.exists() and not (path.is_dir() and _unbegun(path)):
-        cure = f"`saddlepoint resume {path}` goes on with it" if (path / "recipe.yaml").exists() else "it is not a run"
-        raise InputError([f"{path}: exists already; {cure}; --out NEW starts another"])
-    there = path.exists()
+    refuse_taken(path)
     try:
-        (path / "samples").mkdir(parents=True, exist_ok=True)
-        yield Folder(path)
+        with made_folder(path / "samples"):
+            yield Folder(path)
     except OSError as error:
-        _clear(path, there)
-        reason = os.strerror(error.errno or 0)
-        raise InputError([f"{path}: cannot be written ({reason}); give a place with room with --out"]) from error
-    except InputError:
-        _clear(path, there)
+        raise InputError([f"{path}: cannot be written ({error.strerror}); give a place with room with --out"]) from error
+
+
+@contextmanager
+def made_folder(path: Path) -> Iterator[None]:
+    """Make a folder and those above it that are missing; what was made is gone again when what is done inside fails.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        yield
+    except BaseException:
+        if missing:
+            shutil.rmtree(missing[-1], ignore_errors=True)
         raise
 
 
-def _clear(path: Path, there: bool) -> None:
-    if not there:
-        shutil.rmtree(path, ignore_errors=True)
+def resume_command(path: Path) -> str:
+    """What a person types to go on with a run."""
+    return f"saddlepoint resume {shlex.quote(str(path))}"
 
 
 def _unbegun(path: Path) -> bool:
@@ -87,12 +106,10 @@ def open_folder(path: Path) -> Folder:
         InputError: it is not one, or a newer version wrote it.
     """
     folder = Folder(path)
-    missing = [part.name for part in (folder.recipe, folder.environment) if not part.is_file()]
+    missing = [part.name for part in (folder.recipe, folder.environment) if not os.path.isfile(part)]
     if missing:
         raise InputError([f"{path}: is not a run folder ({' and '.join(missing)} missing); `saddlepoint runs` lists what there is"])
-    written = read_environment(folder).get("format")
-    if not isinstance(written, int) or written > FORMAT:
-        raise InputError([f"{folder.environment}: format {written} is not one this version knows ({FORMAT}); upgrade saddlepoint"])
+    read_environment(folder)
     return folder
 
 
@@ -113,11 +130,25 @@ def write_recipe(folder: Folder, recipe: Recipe) -> None:
 
 
 def read_environment(folder: Folder) -> dict[str, Any]:
+    """What `environment.json` holds.
+
+    Raises:
+        InputError: it cannot be read, it is not what a run wrote, or a newer version wrote it.
+    """
+    path, cure = folder.environment, "put back the file the run wrote"
     try:
-        environment = json.loads(folder.environment.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError([f"{folder.environment}: cannot be read ({error}); put back the file the run wrote"]) from error
-    return environment if isinstance(environment, dict) else {}
+        environment = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError([f"{path}: cannot be read ({error}); {cure}"]) from error
+    written = environment.get("format") if isinstance(environment, dict) else None
+    if not isinstance(written, int):
+        raise InputError([f"{path}: says no format, so no run wrote it; {cure}"])
+    if written > FORMAT:
+        raise InputError([f"{path}: format {written} is newer than this version knows ({FORMAT}); upgrade saddlepoint"])
+    data, sessions = environment.get("data"), environment.get("sessions")
+    if not isinstance(data, dict) or not isinstance(data.get("digest"), str) or not isinstance(sessions, list):
+        raise InputError([f"{path}: its data or its sessions are missing; {cure}"])
+    return dict(environment)
 
 
 def add_session(folder: Folder, source: Source, *, first: int, threads: int, device: str) -> None:
@@ -135,20 +166,20 @@ def add_session(folder: Folder, source: Source, *, first: int, threads: int, dev
     environment = read_environment(folder) if folder.environment.exists() else fresh
     environment["sessions"].append(session)
     environment["data"] = {"name": source.name, "digest": source.digest, "found": source.describe()}
-    write_atomically(folder.environment, json.dumps(environment, indent=1, ensure_ascii=False))
+    # Python reads a command's odd bytes as halves of characters, which only escapes can write.
+    write_atomically(folder.environment, json.dumps(environment, indent=1))
 
 
 def write_atomically(path: Path, text: str) -> None:
     """Write beside, force to the disk, rename: the file is never half there."""
     beside = path.with_name(path.name + ".partial")
     try:
-        with beside.open("w") as file:
+        with beside.open("w", encoding="utf-8") as file:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
         beside.replace(path)
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise InputError(
-            [f"{path}: cannot be written ({os.strerror(error.errno or 0)}); make room or give another place"]
-        ) from error
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise InputError([f"{path}: cannot be written ({error.strerror}); make room or give another place"]) from error

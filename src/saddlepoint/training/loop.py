@@ -1,20 +1,22 @@
 """Train a recipe into a run folder, and go on from one: the loop, its log, its samples, its checkpoints."""
 
+import errno
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
 import torch
-from saddlepoint.recipe import Recipe
 from torch import Tensor
 
 from saddlepoint.data.source import Source
 from saddlepoint.errors import Diverged, InputError, Interrupted
+from saddlepoint.recipe import Recipe
 from saddlepoint.training.assembly import choose_threads, latents_of
 from saddlepoint.training.checkpoints import CheckpointWriter, Snapshot, read_checkpoint, updates_at_hand
 from saddlepoint.training.events import Events
@@ -24,6 +26,8 @@ from saddlepoint.training.folder import (
     new_folder,
     open_folder,
     read_environment,
+    refuse_taken,
+    resume_command,
     stored_recipe,
     write_recipe,
 )
@@ -60,8 +64,9 @@ def train(recipe: Recipe, out: Path, observer: Observer | None = None) -> Path:
         Interrupted: a signal asked to stop; a checkpoint of the last whole update was written.
     """
     observer = observer or Nobody()
+    refuse_taken(out)
     source = recipe.data.open(observer.reading)
-    session = Session(recipe, source)
+    session = _session(recipe, source)
     _warm_start(session)
     with new_folder(out) as folder:
         _note_session(session, folder)
@@ -91,16 +96,19 @@ def resume(run: Path, updates: int | None = None, observer: Observer | None = No
         recipe = _grown(recipe, updates)
     source = recipe.data.open(observer.reading)
     refuse_other_data(source, read_environment(folder)["data"]["digest"])
-    session = Session(recipe, source)
+    session = _session(recipe, source)
     if snapshot is None:
         _warm_start(session)
     else:
         session.restore(snapshot)
     write_recipe(folder, recipe)
-    _warn_of_changes(folder, session, observer)
     _note_session(session, folder)
-    state: Mapping[str, Any] = {"events_bytes": 0, "seconds": 0.0} if snapshot is None else snapshot.state
-    _play(session, folder, observer, events_bytes=state["events_bytes"], seconds=state["seconds"])
+    if snapshot is None:
+        _play(session, folder, observer, events_bytes=0, seconds=0.0)
+        return run
+    state = snapshot.state
+    warnings = _changes(state["made_under"], _made_under(session))
+    _play(session, folder, observer, events_bytes=state["events_bytes"], seconds=state["seconds"], warnings=warnings)
     return run
 
 
@@ -108,7 +116,10 @@ def replay(run: Path, until: int, observer: Observer | None = None) -> None:
     """Play a copy of a run from its newest checkpoint to the checkpoint of update `until`, and stop there."""
     folder = open_folder(run)
     recipe, snapshot = stored_recipe(folder), read_checkpoint(run)
-    session = Session(recipe, recipe.data.open())
+    refuse_changes(recipe, snapshot)
+    source = recipe.data.open()
+    refuse_other_data(source, snapshot.state["data"])
+    session = _session(recipe, source)
     session.restore(snapshot)
     _play(
         session,
@@ -126,10 +137,21 @@ def refuse_other_data(source: Source, digest: str) -> None:
         raise InputError([f"data: {source.name} is not what the run was trained on (its digest changed); put the files back"])
 
 
+def _session(recipe: Recipe, source: Source) -> Session:
+    with _memory_told(recipe):
+        return Session(recipe, source)
+
+
 def _warm_start(session: Session) -> None:
-    warm_start = session.recipe.warm_start
-    if warm_start is not None:
-        session.load_weights(read_checkpoint(open_folder(Path(warm_start)).path))
+    """Take the weights of the recipe's `from`; a run that kept no average starts this one's at its generator."""
+    if session.recipe.warm_start is None:
+        return
+    try:
+        snapshot = read_checkpoint(open_folder(Path(session.recipe.warm_start)).path)
+        tensors = {"average": snapshot.tensors["generator"], **snapshot.tensors}
+        session.load_weights(replace(snapshot, tensors=tensors))
+    except InputError as error:
+        raise InputError([f"from: {problem}" for problem in error.problems]) from error
 
 
 def _note_session(session: Session, folder: Folder) -> None:
@@ -156,70 +178,83 @@ def _grown(recipe: Recipe, updates: int) -> Recipe:
     return Recipe.from_mapping(mapping)
 
 
-def _warn_of_changes(folder: Folder, session: Session, observer: Observer) -> None:
-    last = read_environment(folder)["sessions"][-1]
-    now = {"threads": choose_threads(session.recipe, session.source), "device": str(session.device)}
-    changed = [f"{name} {last[name]} before, {value} now" for name, value in now.items() if last.get(name) != value]
-    if last["versions"].get("torch") != torch.__version__:
-        changed.append(f"torch {last['versions'].get('torch')} before, {torch.__version__} now")
-    if changed:
-        observer.warned(f"{'; '.join(changed)}: the run goes on closely, but not to the same bits")
+def _made_under(session: Session) -> dict[str, Any]:
+    """What the bits of a run depend on, besides its recipe, its data and the machine."""
+    threads = choose_threads(session.recipe, session.source)
+    return {"threads": threads, "device": str(session.device), "torch": torch.__version__}
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    changed = [f"{name} {before.get(name)} before, {value} now" for name, value in now.items() if before.get(name) != value]
+    return [f"{'; '.join(changed)}: the run goes on closely, but not to the same bits"] if changed else []
 
 
 def _play(
-    session: Session, folder: Folder, observer: Observer, *, events_bytes: int, seconds: float, until: int | None = None
+    session: Session,
+    folder: Folder,
+    observer: Observer,
+    *,
+    events_bytes: int,
+    seconds: float,
+    until: int | None = None,
+    warnings: Sequence[str] = (),
 ) -> None:
     recipe, trainer = session.recipe, session.trainer
-    threads = choose_threads(recipe, session.source)
     first, last = trainer.updates, recipe.schedule.updates
     observer.started(folder.path, recipe, session.source, first)
-    writer = CheckpointWriter(folder.path, recipe.checkpoints.keep)
-    clock = _Clock(seconds, session.images)
-    with _threads(threads), _stopping() as stopped, Events(folder.events, events_bytes) as events:
-        log = _Log(session, folder, events, writer, clock, observer)
+    with (
+        _threads(choose_threads(recipe, session.source)),
+        _stopping() as stopped,
+        _disk_told(folder),
+        _memory_told(recipe),
+        Events(folder.events, events_bytes) as events,
+        closing(CheckpointWriter(folder.path, recipe.checkpoints.keep)) as writer,
+    ):
+        log = _Log(session, folder, events, writer, _Clock(seconds, session.images), observer)
+        log.start(first, warnings)
         try:
-            if first == 0:
-                log.start()
             while trainer.updates < (until or last):
                 update = trainer.updates + 1
                 watched = update % recipe.log.every == 0 or update == last
-                records = _update(session, log, watched)
-                stop = stopped() or update == until
-                log.after(update, records if watched else None, final=update == last, stop=stop)
-                if stopped() and update < last:
+                records = trainer.update(watched=watched)
+                stop = stopped()
+                log.after(update, records if watched else None, final=update == last, save=stop or update == until)
+                if stop and update < last:
                     writer.wait()
                     raise Interrupted(update)
-            writer.wait()
-            if trainer.updates == last:
-                events.write("done", last)
-        except OSError as error:
-            raise InputError(
-                [f"{error.filename or folder.path}: cannot be written ({error.strerror}); {_go_on(folder)}"]
-            ) from error
-        finally:
-            writer.close()
+        except Diverged as outcome:
+            log.diverged(outcome)
+            raise
+        writer.wait()
+        if trainer.updates == last:
+            events.write("done", last)
 
 
-def _go_on(folder: Folder) -> str:
-    return f"make room, then `saddlepoint resume {folder.path}`"
-
-
-def _update(session: Session, log: "_Log", watched: bool) -> Mapping[str, Tensor]:
+@contextmanager
+def _disk_told(folder: Folder) -> Iterator[None]:
     try:
-        return session.trainer.update(watched=watched)
-    except Diverged as outcome:
-        log.diverged(outcome)
-        raise
-    except (MemoryError, RuntimeError) as error:
+        yield
+    except OSError as error:
+        where = error.filename if error.filename is not None else folder.path
+        cure = f"make room, then `{resume_command(folder.path)}`"
+        raise InputError([f"{where}: cannot be written ({error.strerror}); {cure}"]) from error
+
+
+@contextmanager
+def _memory_told(recipe: Recipe) -> Iterator[None]:
+    try:
+        yield
+    except (MemoryError, RuntimeError, OSError) as error:
         if not _out_of_memory(error):
             raise
-        batch = session.recipe.schedule.batch
-        raise InputError(
-            [f"schedule.batch: {batch} images and these networks do not fit in memory; lower schedule.batch or networks.width"]
-        ) from error
+        batch, width = recipe.schedule.batch, dict(recipe.networks)["width"]
+        what = f"{batch} samples a batch and networks of width {width} do not fit in memory"
+        raise InputError([f"schedule.batch: {what}; lower schedule.batch or networks.width"]) from error
 
 
 def _out_of_memory(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
     known = ("not enough memory", "can't allocate memory", "out of memory")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error).lower() for words in known)
 
@@ -255,22 +290,36 @@ class _Log:
         self._observer = observer
         self._latents = latents_of(session.recipe)
 
-    def start(self) -> None:
+    def start(self, first: int, warnings: Sequence[str]) -> None:
+        for message in warnings:
+            self._events.write("warning", first, message=message)
+            self._observer.warned(message)
+        if first > 0:
+            return
         players = self._session.game.players
         sizes = {name: sum(tensor.numel() for tensor in player.parameters.values()) for name, player in players.items()}
         self._events.write("start", 0, parameters=sizes, data=self._session.source.digest)
         self._samples(0)
 
-    def after(self, update: int, records: Mapping[str, Tensor] | None, *, final: bool, stop: bool) -> None:
+    def after(self, update: int, records: Mapping[str, Tensor] | None, *, final: bool, save: bool) -> None:
         recipe = self._session.recipe
         if records is not None:
             self._progress(update, records)
         if final or update % recipe.samples.every == 0:
             self._samples(update)
-        if final or stop or update % recipe.checkpoints.every == 0:
-            events_bytes = self._events.sync()
-            self._writer.submit(self._session.snapshot(events_bytes=events_bytes, seconds=self._clock.seconds))
+        if final or save or update % recipe.checkpoints.every == 0:
+            self._save(update)
         self._observer.updated(update)
+
+    def _save(self, update: int) -> None:
+        snapshot = self._session.snapshot(
+            events_bytes=self._events.sync(), seconds=self._clock.seconds, made_under=_made_under(self._session)
+        )
+        # A step can leave weights that no loss has met yet: what is kept is good.
+        for name, player in self._session.game.players.items():
+            if not all(bool(torch.isfinite(parameter).all()) for parameter in player.parameters.values()):
+                raise Diverged(f"{name}/weights", update)
+        self._writer.submit(snapshot)
 
     def diverged(self, outcome: Diverged) -> None:
         self._events.write("diverged", outcome.update, term=outcome.term)
