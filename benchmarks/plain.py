@@ -1,0 +1,163 @@
+"""Plain loops: the same networks, batch and optimizer as one would write them in a script of one's own."""
+
+import itertools
+import time
+from collections.abc import Callable, Iterator
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+LATENT = 128
+WIDTH = 64
+BATCH = 64
+
+
+class DCGANGenerator(nn.Module):
+    """32 px, one channel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        w = WIDTH
+        self.main = nn.Sequential(
+            nn.ConvTranspose2d(LATENT, 4 * w, 4, 1, 0, bias=False),
+            nn.BatchNorm2d(4 * w),
+            nn.ReLU(True),
+            nn.ConvTranspose2d(4 * w, 2 * w, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(2 * w),
+            nn.ReLU(True),
+            nn.ConvTranspose2d(2 * w, w, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(w),
+            nn.ReLU(True),
+            nn.ConvTranspose2d(w, 1, 4, 2, 1),
+            nn.Tanh(),
+        )
+        self.apply(initialise)
+
+    def forward(self, latents: Tensor) -> Tensor:
+        images: Tensor = self.main(latents[:, :, None, None])
+        return images
+
+
+class DCGANDiscriminator(nn.Module):
+    """32 px, one channel; `norm` is a function of the channels and the resolution."""
+
+    def __init__(self, norm: Callable[[int, int], nn.Module] | None) -> None:
+        super().__init__()
+        w = WIDTH
+        layers: list[nn.Module] = [nn.Conv2d(1, w, 4, 2, 1), nn.LeakyReLU(0.2)]
+        for channels, size in ((2 * w, 8), (4 * w, 4)):
+            layers.append(nn.Conv2d(channels // 2, channels, 4, 2, 1, bias=norm is None))
+            if norm is not None:
+                layers.append(norm(channels, size))
+            layers.append(nn.LeakyReLU(0.2))
+        self.main = nn.Sequential(*layers, nn.Conv2d(4 * w, 1, 4, 1, 0))
+        self.apply(initialise)
+
+    def forward(self, image: Tensor) -> Tensor:
+        scores: Tensor = self.main(image).flatten()
+        return scores
+
+
+def initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+        nn.init.normal_(module.weight, 0.0, 0.02)
+    elif isinstance(module, nn.BatchNorm2d):
+        nn.init.normal_(module.weight, 1.0, 0.02)
+
+
+def batches(images: Tensor) -> Iterator[Tensor]:
+    """Batches for ever, from a tensor that is already on hand and normalised."""
+    loader = DataLoader(TensorDataset(images), batch_size=BATCH, shuffle=True, drop_last=True)
+    return (batch[0] for _ in itertools.count() for batch in loader)
+
+
+class DCGAN:
+    """Vanilla DCGAN, one discriminator step an update."""
+
+    def __init__(self, images: Tensor) -> None:
+        self.generator = DCGANGenerator()
+        self.discriminator = DCGANDiscriminator(lambda channels, _: nn.BatchNorm2d(channels))
+        self.batches = batches(images)
+        self.optimizer_g = torch.optim.Adam(self.generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+        self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+        self.loss = nn.BCEWithLogitsLoss()
+        self.ones, self.zeros = torch.ones(BATCH), torch.zeros(BATCH)
+
+    def update(self) -> None:
+        real = next(self.batches)
+        fake = self.generator(torch.randn(BATCH, LATENT))
+        self.optimizer_d.zero_grad()
+        loss_d = self.loss(self.discriminator(real), self.ones) + self.loss(self.discriminator(fake.detach()), self.zeros)
+        loss_d.backward()
+        self.optimizer_d.step()
+
+        self.optimizer_g.zero_grad()
+        loss_g = self.loss(self.discriminator(self.generator(torch.randn(BATCH, LATENT))), self.ones)
+        loss_g.backward()
+        self.optimizer_g.step()
+
+
+class WGANGP:
+    """WGAN-GP, five critic steps an update."""
+
+    def __init__(self, images: Tensor) -> None:
+        self.generator = DCGANGenerator()
+        self.critic = DCGANDiscriminator(lambda channels, size: nn.LayerNorm([channels, size, size]))
+        self.batches = batches(images)
+        self.optimizer_g = torch.optim.Adam(self.generator.parameters(), lr=1e-4, betas=(0.5, 0.9))
+        self.optimizer_d = torch.optim.Adam(self.critic.parameters(), lr=1e-4, betas=(0.5, 0.9))
+
+    def penalty(self, real: Tensor, fake: Tensor) -> Tensor:
+        mix = torch.rand(len(real), 1, 1, 1)
+        between = (mix * real + (1 - mix) * fake).requires_grad_()
+        (gradient,) = torch.autograd.grad(self.critic(between).sum(), between, create_graph=True)
+        penalty: Tensor = (gradient.flatten(1).norm(dim=1) - 1).square().mean()
+        return penalty
+
+    def update(self) -> None:
+        for _ in range(5):
+            real = next(self.batches)
+            with torch.no_grad():
+                fake = self.generator(torch.randn(BATCH, LATENT))
+            self.optimizer_d.zero_grad()
+            loss_d = self.critic(fake).mean() - self.critic(real).mean() + 10 * self.penalty(real, fake)
+            loss_d.backward()
+            self.optimizer_d.step()
+        self.optimizer_g.zero_grad()
+        loss_g = -self.critic(self.generator(torch.randn(BATCH, LATENT))).mean()
+        loss_g.backward()
+        self.optimizer_g.step()
+
+
+class Points:
+    """The WeGAN paper's game: 8 Gaussians, networks 2-32-32-2 and 2-32-32-1, the non-saturating loss."""
+
+    def __init__(self) -> None:
+        self.generator = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 2))
+        self.discriminator = nn.Sequential(nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, 32), nn.ReLU(), nn.Linear(32, 1))
+        self.optimizer_g = torch.optim.Adam(self.generator.parameters(), lr=1e-3, betas=(0.5, 0.999))
+        self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), lr=1e-3, betas=(0.5, 0.999))
+        angles = torch.arange(8) * torch.pi / 4
+        self.means = 3 * torch.stack([angles.cos(), angles.sin()], 1)
+
+    def update(self) -> None:
+        real = self.means[torch.randint(8, (BATCH,))] + torch.randn(BATCH, 2)
+        fake = self.generator(torch.randn(BATCH, 2))
+        self.optimizer_d.zero_grad()
+        loss_d = F.softplus(-self.discriminator(real)).mean() + F.softplus(self.discriminator(fake.detach())).mean()
+        loss_d.backward()
+        self.optimizer_d.step()
+        self.optimizer_g.zero_grad()
+        loss_g = F.softplus(-self.discriminator(self.generator(torch.randn(BATCH, 2)))).mean()
+        loss_g.backward()
+        self.optimizer_g.step()
+
+
+def seconds(update: Callable[[], None], updates: int) -> float:
+    """Of that many updates."""
+    start = time.perf_counter()
+    for _ in range(updates):
+        update()
+    return time.perf_counter() - start
