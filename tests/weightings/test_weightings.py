@@ -292,7 +292,7 @@ def test_with_the_exact_discriminator_the_weighted_fakes_are_the_data() -> None:
     """p_r = N(1, 1), p_g = N(0, 2^2), s = ln p_r - ln p_g: the weighted mean and variance of fakes are those of p_r."""
     fakes = 2 * torch.randn(200_000, dtype=torch.float64)
     real, fake = torch.distributions.Normal(1.0, 1.0), torch.distributions.Normal(0.0, 2.0)
-    weights = WEIGHTINGS["importance"]()(real.log_prob(fakes) - fake.log_prob(fakes))  # type: ignore[no-untyped-call]
+    weights = WEIGHTINGS["importance"]()(real.log_prob(fakes) - fake.log_prob(fakes))
     mean = (weights * fakes).mean()
     assert float(mean) == pytest.approx(1.0, abs=0.02)
     assert float((weights * (fakes - mean).square()).mean()) == pytest.approx(1.0, abs=0.03)
