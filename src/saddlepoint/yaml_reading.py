@@ -79,8 +79,8 @@ def read_yaml(text: str, where: str) -> Value:
 def write_yaml(value: Value) -> str:
     """YAML text that `read_yaml`, and a YAML 1.1 reader, read as `value`.
 
-    >>> write_yaml({"path": "1e-4", "lr": 1e-4, "normalization": "off"})
-    "path: '1e-4'\\nlr: 0.0001\\nnormalization: 'off'\\n"
+    >>> print(write_yaml({"path": "1e-4", "lr": 1e-4, "normalization": "off"}), end="")
+    {path: '1e-4', lr: 0.0001, normalization: 'off'}
     """
     return yaml.dump(value, Dumper=_PlainDumper, sort_keys=False, default_flow_style=None, allow_unicode=True, width=120)
 
@@ -123,6 +123,12 @@ class _PlainDumper(yaml.SafeDumper):
         return True
 
 
+def _text(dumper: yaml.SafeDumper, text: str) -> yaml.ScalarNode:
+    # In single quotes PyYAML folds line breaks that are not newlines, and loses them.
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_PlainDumper.add_representer(str, _text)
 _PlainDumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(rf"(?:{_FLOAT.pattern})$"), list("-+.0123456789"))
 _PlainDumper.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(rf"(?:{_INTEGER.pattern})$"), list("-+0123456789"))
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from saddlepoint.errors import InputError
@@ -136,6 +136,7 @@ def test_a_file_that_is_too_large_or_absent_is_named(tmp_path: Path) -> None:
 
 
 @settings(max_examples=60, deadline=None)
+@example({"\x85": ["a\u2028 b", "\r\n", " x"]})
 @given(PLAIN)
 def test_what_is_written_is_read_back_and_by_yaml_1_1_too(value: Any) -> None:
     text = write_yaml(value)
