@@ -1,0 +1,195 @@
+"""How the methods of a room are switched off and flipped in a game that is ready to play. No method is named here."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from saddlepoint.games.players import Player
+from saddlepoint.networks.batch_normalization import BatchNorm
+from saddlepoint.networks.layer_normalization import LayerNorm
+from saddlepoint.networks.layers import Weighted
+from saddlepoint.networks.spectral_normalization import SpectralNorm
+from saddlepoint.optimizers.optimizer import Projection
+from saddlepoint.penalties.penalty import Penalty
+from saddlepoint.rounds import EMPTY, Mover, Scores, Sides, State
+from saddlepoint.schedules import Schedule
+from saddlepoint.weightings.weighting import Weighting
+
+from .toys import Toy
+
+Mutation = Callable[[Toy], None]
+
+
+@dataclass(frozen=True)
+class Mutants:
+    """What the machine does to one room; a room where each player carries the method has mutants of each player alone."""
+
+    off: Mapping[str, Mutation]
+    flipped: Mapping[str, Mutation]
+
+
+def _times(player: Mover, factor: float) -> Mutation:
+    def mutate(toy: Toy) -> None:
+        mutated = toy.game.players[player]
+        plain = mutated.loss
+
+        def loss(scores: Scores, state: State) -> Sides:
+            real, fake = plain(scores, state)
+            return Sides(None if real is None else factor * real, None if fake is None else factor * fake)
+
+        mutated.loss = loss
+
+    return mutate
+
+
+def _weighted_by(factor: float) -> Mutation:
+    def mutate(toy: Toy) -> None:
+        for player in toy.game.players.values():
+            player.penalties = [_reweighted(penalty, factor) for penalty in player.penalties]
+
+    return mutate
+
+
+def _reweighted(penalty: Penalty, factor: float) -> Penalty:
+    plain: Schedule = penalty.weight
+    return penalty.model_copy(update={"weight": lambda update: factor * plain(update)})
+
+
+class Uniform(Weighting):
+    """Ones."""
+
+    name: ClassVar[str] = "uniform"
+    needs_probability: ClassVar[bool] = False
+
+    plain: Weighting
+
+    def __call__(self, scores: Tensor, state: State = EMPTY) -> Tensor:
+        return torch.ones_like(self.plain(scores, state))
+
+
+class Reciprocal(Weighting):
+    """One over the weights, of mean 1: who weighed most weighs least."""
+
+    name: ClassVar[str] = "reciprocal"
+    needs_probability: ClassVar[bool] = False
+
+    plain: Weighting
+
+    def __call__(self, scores: Tensor, state: State = EMPTY) -> Tensor:
+        reciprocal = 1 / self.plain(scores, state).clamp_min(1e-6)
+        return reciprocal / reciprocal.mean(-1, keepdim=True)
+
+
+def _weighted_with(mutant: type[Weighting]) -> Mutation:
+    def mutate(toy: Toy) -> None:
+        for player in toy.game.players.values():
+            player.weightings = {side: mutant(plain=plain) for side, plain in player.weightings.items()}
+
+    return mutate
+
+
+class Outward(Projection):
+    """As far away from the projection as it was near: `w + (w - projection(w))`."""
+
+    name: ClassVar[str] = "outward"
+
+    plain: Projection
+
+    @torch.no_grad()
+    def __call__(self, parameters: Mapping[str, Tensor]) -> None:
+        before = {name: parameter.clone() for name, parameter in parameters.items()}
+        self.plain(parameters)
+        for name, parameter in parameters.items():
+            parameter.copy_(2 * before[name] - parameter)
+
+
+def _without_projections(toy: Toy) -> None:
+    for player in toy.game.players.values():
+        player.projections = ()
+
+
+def _projected_outward(toy: Toy) -> None:
+    for player in toy.game.players.values():
+        player.projections = [Outward(plain=plain) for plain in player.projections]
+
+
+def _at_rate_times(player: Mover, factor: float) -> Mutation:
+    def mutate(toy: Toy) -> None:
+        mutated: Player = toy.game.players[player]
+        plain = mutated.learning_rate
+        mutated.learning_rate = lambda update: factor * plain(update)
+
+    return mutate
+
+
+class Unnormalized(nn.Module):
+    """The gain and the offset of a normalisation, without it."""
+
+    def __init__(self, plain: BatchNorm | LayerNorm) -> None:
+        super().__init__()
+        self.plain = plain
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.plain.weight.unsqueeze(-2) + self.plain.bias.unsqueeze(-2)
+
+
+class Spread(nn.Module):
+    """Multiplied by the spread of what comes in, where the normalisation divides by it."""
+
+    def __init__(self, plain: BatchNorm | LayerNorm) -> None:
+        super().__init__()
+        self.plain = plain
+
+    def forward(self, x: Tensor) -> Tensor:
+        normal: Tensor = self.plain(x)
+        return normal * x.var((-2, -1), keepdim=True)
+
+
+class InverseSpectralNorm(nn.Module):
+    """One over the spectral norm, so that the weight is multiplied by it."""
+
+    def __init__(self, plain: SpectralNorm) -> None:
+        super().__init__()
+        self.plain = plain
+
+    def forward(self, matrix: Tensor) -> Tensor:
+        return 1 / self.plain(matrix)
+
+    def iterate(self, matrix: Tensor) -> None:
+        self.plain.iterate(matrix)
+
+
+def _normalized_by(
+    between: Callable[[BatchNorm | LayerNorm], nn.Module], spectral: Callable[[SpectralNorm], nn.Module | None]
+) -> Mutation:
+    def mutate(toy: Toy) -> None:
+        for network in (toy.game.generator, toy.game.discriminator):
+            for parent in list(network.modules()):
+                if isinstance(parent, Weighted) and parent.spectral is not None:
+                    parent.register_module("spectral", spectral(parent.spectral))
+                for name, layer in list(parent.named_children()):
+                    if isinstance(layer, BatchNorm | LayerNorm):
+                        parent.register_module(name, between(layer))
+
+    return mutate
+
+
+def _each(of: Callable[[Mover, float], Mutation], factor: float) -> dict[str, Mutation]:
+    return {"G": of("generator", factor), "D": of("discriminator", factor)}
+
+
+MUTANTS: dict[str, Mutants] = {
+    "objectives": Mutants(off=_each(_times, 0.0), flipped=_each(_times, -1.0)),
+    "penalties": Mutants(off={"": _weighted_by(0.0)}, flipped={"": _weighted_by(-1.0)}),
+    "weightings": Mutants(off={"": _weighted_with(Uniform)}, flipped={"": _weighted_with(Reciprocal)}),
+    "projections": Mutants(off={"": _without_projections}, flipped={"": _projected_outward}),
+    "optimizers": Mutants(off=_each(_at_rate_times, 0.0), flipped=_each(_at_rate_times, -1.0)),
+    "normalizations": Mutants(
+        off={"": _normalized_by(Unnormalized, lambda plain: None)},
+        flipped={"": _normalized_by(Spread, InverseSpectralNorm)},
+    ),
+}
+"""What the machine does to the methods of each room."""

@@ -1,0 +1,114 @@
+"""A toy game that trains in a second, three seeds side by side, and what can be read off it."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saddlepoint.data.gaussians import Mixture
+from saddlepoint.games.players import Turn
+from saddlepoint.networks.layers import Weighted
+from saddlepoint.penalties.sdp import squared_distances, take
+from saddlepoint.recipe import load
+from saddlepoint.rounds import Example
+from saddlepoint.streams import Streams
+from saddlepoint.training.assembly import build_game, latents_of
+from saddlepoint.training.trainer import Trainer
+
+SEEDS = (0, 1, 2)
+HELD_OUT = 256
+
+# Away from the origin, where an untrained generator puts its samples, and near enough to each other for a quick game.
+MEANS = torch.tensor([[1.0, -0.7], [1.0, 0.7]], dtype=torch.float64)
+TWO_GAUSSIANS = Mixture("two Gaussians", "two Gaussians", MEANS, 0.25)
+
+DISCRIMINATOR = Turn(("discriminator",))
+GENERATOR = Turn(("generator",))
+
+
+class Toy:
+    """The game of a recipe on two Gaussians, one replica a seed. What is read off it is `[3]`, on held-out samples."""
+
+    def __init__(self, recipe: Mapping[str, Any]) -> None:
+        self.recipe = recipe
+        described = load({"data": "8-gaussians", **recipe})
+        streams = Streams(SEEDS)
+        generator = described.networks.generator((2,), streams)
+        discriminator = described.networks.discriminator((2,), streams)
+        self.game = build_game(described, generator, discriminator, torch.device("cpu"))
+        for player in self.game.players.values():
+            player.leading = streams.leading
+            self.game.states.update({key: term.initial_state(streams.leading) for key, term in player.terms()})
+        self.trainer = Trainer(self.game, TWO_GAUSSIANS, streams, batch=described.schedule.batch)
+        self._held_out = Streams([1000 + seed for seed in SEEDS])
+        self._latents = latents_of(described)
+
+    def reals(self) -> Tensor:
+        return TWO_GAUSSIANS.batch(self._held_out, HELD_OUT, "held-out").image
+
+    @torch.no_grad()
+    def fakes(self) -> Tensor:
+        return self.game.generate(self._latents(self._held_out, "held-out latents", HELD_OUT))
+
+    def scores(self, points: Tensor) -> Tensor:
+        return self.game.judge(Example(points), False).scores
+
+    def gradient_norm(self, points: Tensor) -> Tensor:
+        """The mean norm of the score's gradient at some points."""
+        leaves = points.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(self.scores(leaves).sum(), leaves)
+        return gradient.norm(dim=-1).mean(-1)
+
+
+def energy_distance(toy: Toy) -> Tensor:
+    """`2 E|x - y| - E|x - x'| - E|y - y'|` between real and generated samples: 0 if and only if they are distributed alike."""
+    reals, fakes = toy.reals(), toy.fakes()
+    apart = torch.cdist(reals, fakes).mean((-2, -1))
+    within = [torch.cdist(points, points).sum((-2, -1)) / (HELD_OUT * (HELD_OUT - 1)) for points in (reals, fakes)]
+    return 2 * apart - within[0] - within[1]
+
+
+def gradient_between(toy: Toy) -> Tensor:
+    """The mean gradient norm of the score half-way between a real and a generated sample."""
+    return toy.gradient_norm((toy.reals() + toy.fakes()) / 2)
+
+
+def gradient_at_reals(toy: Toy) -> Tensor:
+    """The mean gradient norm of the score at real samples."""
+    return toy.gradient_norm(toy.reals())
+
+
+def gradient_at_fakes(toy: Toy) -> Tensor:
+    """The mean gradient norm of the score at generated samples."""
+    return toy.gradient_norm(toy.fakes())
+
+
+@torch.no_grad()
+def gap_of_realistic_fakes(toy: Toy) -> Tensor:
+    """The mean difference in score between the 16 best fakes and the reals nearest to them."""
+    reals, fakes = toy.reals(), toy.fakes()
+    of_reals, of_fakes = toy.scores(reals), toy.scores(fakes)
+    realistic = of_fakes.topk(16).indices
+    nearest = squared_distances(take(fakes, realistic), reals).argmin(-1)
+    return (take(of_fakes, realistic) - take(of_reals, nearest)).abs().mean(-1)
+
+
+@torch.no_grad()
+def largest_parameter(toy: Toy) -> Tensor:
+    """The largest parameter of the discriminator in absolute value."""
+    parameters = toy.game.players["discriminator"].parameters.values()
+    return torch.stack([parameter.abs().flatten(1).amax(-1) for parameter in parameters]).amax(0)
+
+
+@torch.no_grad()
+def largest_singular_value(toy: Toy) -> Tensor:
+    """The largest singular value of a weight that the discriminator uses."""
+    layers = [layer for layer in toy.game.discriminator.modules() if isinstance(layer, Weighted)]
+    return torch.stack([torch.linalg.matrix_norm(layer.effective_weight(), 2) for layer in layers]).amax(0)
+
+
+@torch.no_grad()
+def score_of_fakes(toy: Toy) -> Tensor:
+    """The mean score of generated samples."""
+    return toy.scores(toy.fakes()).mean(-1)
