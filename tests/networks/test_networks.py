@@ -284,7 +284,7 @@ def test_mixed_precision_stays_near_and_keeps_sigma_exact(family: str, shape: Sh
     generator, discriminator = made.generator(shape, streams), made.discriminator(shape, streams, twice_differentiated=True)
     latents = Streams(2).normal("latents", 4, generator.latent)
     image = generator(latents).detach()
-    exact = discriminator(image)
+    exact = discriminator(image).detach()
     with torch.autocast("cpu", torch.bfloat16):
         mixed = generator(latents), discriminator(image.clone().requires_grad_())
     assert mixed[0].dtype == mixed[1].dtype == torch.bfloat16
