@@ -152,8 +152,9 @@ class CheckpointWriter:
 def _unwritten(run: Path, error: Exception) -> str:
     at_hand = updates_at_hand(run)
     whole = f"the last whole checkpoint is {at_hand[-1]:06d}" if at_hand else "there is no whole checkpoint yet"
-    reason = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)
-    return f"{run}/checkpoints: cannot be written ({reason}); {whole}; make room, then `{resume_command(run)}`"
+    then = f"`{resume_command(run)}`" if at_hand else "start again"
+    reason = error.strerror if isinstance(error, OSError) else str(error)
+    return f"{run}/checkpoints: cannot be written ({reason}); {whole}; make it writable, with room, then {then}"
 
 
 def _read_state(folder: Path, at_hand: list[int]) -> dict[str, Any]:

@@ -58,17 +58,26 @@ def refuse_taken(path: Path) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Folder]:
-    """Make a run's folder and fill it; what was made is gone again when filling it fails.
+    """Make a run's folder, to be filled inside; it is gone again when that fails before there is a checkpoint to go on from.
 
     Raises:
         InputError: a run or something else is there already, or the place cannot be written.
     """
     refuse_taken(path)
+    missing = _missing(path)
     try:
-        with made_folder(path / "samples"):
-            yield Folder(path)
-    except OSError as error:
-        raise InputError([f"{path}: cannot be written ({error.strerror}); give a place with room with --out"]) from error
+        try:
+            (path / "samples").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError([f"{path}: cannot be written ({error.strerror}); give a place with room with --out"]) from error
+        yield Folder(path)
+    except (InputError, KeyboardInterrupt):
+        if not any((path / "checkpoints").glob("[0-9]*")):
+            for made in missing[-1:] or [*path.iterdir()]:
+                shutil.rmtree(made, ignore_errors=True)
+                with suppress(OSError):
+                    made.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -78,7 +87,7 @@ def made_folder(path: Path) -> Iterator[None]:
     Raises:
         OSError: it cannot be made.
     """
-    missing = [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
+    missing = _missing(path)
     try:
         path.mkdir(parents=True, exist_ok=True)
         yield
@@ -86,6 +95,10 @@ def made_folder(path: Path) -> Iterator[None]:
         if missing:
             shutil.rmtree(missing[-1], ignore_errors=True)
         raise
+
+
+def _missing(path: Path) -> list[Path]:
+    return [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
 
 
 def resume_command(path: Path) -> str:

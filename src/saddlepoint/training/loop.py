@@ -71,8 +71,8 @@ def train(recipe: Recipe, out: Path, observer: Observer | None = None) -> Path:
     with new_folder(out) as folder:
         _note_session(session, folder)
         write_recipe(folder, recipe)
-    _play(session, folder, observer, events_bytes=0, seconds=0.0)
-    return folder.path
+        _play(session, folder, observer, events_bytes=0, seconds=0.0)
+    return out
 
 
 def resume(run: Path, updates: int | None = None, observer: Observer | None = None) -> Path:
@@ -236,7 +236,8 @@ def _disk_told(folder: Folder) -> Iterator[None]:
         yield
     except OSError as error:
         where = error.filename if error.filename is not None else folder.path
-        cure = f"make room, then `{resume_command(folder.path)}`"
+        then = f"`{resume_command(folder.path)}`" if updates_at_hand(folder.path) else "start again"
+        cure = f"make it writable, with room, then {then}"
         raise InputError([f"{where}: cannot be written ({error.strerror}); {cure}"]) from error
 
 
@@ -247,9 +248,11 @@ def _memory_told(recipe: Recipe) -> Iterator[None]:
     except (MemoryError, RuntimeError, OSError) as error:
         if not _out_of_memory(error):
             raise
-        batch, width = recipe.schedule.batch, dict(recipe.networks)["width"]
-        what = f"{batch} samples a batch and networks of width {width} do not fit in memory"
-        raise InputError([f"schedule.batch: {what}; lower schedule.batch or networks.width"]) from error
+        schedule, networks = recipe.schedule, dict(recipe.networks)
+        field = "generator_batch" if (schedule.generator_batch or 0) > schedule.batch else "batch"
+        narrower = f"networks.{'widths' if networks.get('widths') else 'width'}"
+        what = f"{dict(schedule)[field]} samples and these networks do not fit in memory; lower it, or {narrower}"
+        raise InputError([f"schedule.{field}: {what}"]) from error
 
 
 def _out_of_memory(error: Exception) -> bool:

@@ -123,7 +123,7 @@ def write_png(image: Image.Image, path: Path) -> None:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Put `content` at `path` in one step; nothing is left behind when that fails. Raises `OSError`."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    beside = path.parent / f".{path.name}.{os.getpid()}.partial"
     try:
         beside.write_bytes(content)
         beside.replace(path)
