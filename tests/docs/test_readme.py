@@ -1,0 +1,63 @@
+"""Every command and every program of the README is run, in order, in an empty folder."""
+
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from saddlepoint.cli import main
+from tests.docs.blocks import ROOT, blocks, commands
+
+README = ROOT / "README.md"
+
+# What this test does not run, and why.
+ELSEWHERE = {
+    "make demo": "installs first and trains for minutes; it is `saddlepoint train dcgan`, whose pieces have tests of their own",
+    "make test": "runs this test",
+}
+
+
+def spoken(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run a `saddlepoint` command as the shell would, in this process."""
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code == 0, command
+
+
+def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    lines = [command for block in blocks(README) if block.language == "sh" for command in commands(block)]
+    assert set(ELSEWHERE) < set(lines)
+    ours = [command for command in lines if command not in ELSEWHERE]
+    assert len(ours) == 10
+    assert all(command.startswith("saddlepoint ") for command in ours)
+    for command in ours:
+        spoken(command, monkeypatch)
+    printed = capfd.readouterr().out
+    assert "none: the bits agree" in printed
+    assert "zhang2021reducing" in printed
+    done = json.loads((tmp_path / "runs/ring/events.jsonl").read_text().splitlines()[-1])
+    assert (done["event"], done["update"]) == ("done", 150)
+    assert (tmp_path / "runs/ring/log.csv").is_file()
+    assert (tmp_path / "runs/wgan-gp-digits-1/report.html").is_file()
+
+
+def test_the_programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.chdir(tmp_path)
+    programs = [block.text for block in blocks(README) if block.language == "python"]
+    assert len(programs) == 2
+    for program in programs:
+        exec(compile(program, str(README), "exec"), {"__name__": "__main__"})
+    assert "torch.Size([1000, 2])" in capfd.readouterr().out
+
+
+def test_it_opens_with_the_two_commands_and_then_a_picture() -> None:
+    text = README.read_text(encoding="utf-8")
+    first = blocks(README)[0]
+    assert commands(first) == ["make demo", "make test"]
+    assert text.index("make test") < text.index("![") < text.index("## ")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "$(BIN)/saddlepoint train dcgan" in makefile, "the picture's caption says which command made it"
