@@ -19,7 +19,7 @@ from saddlepoint.networks import NETWORKS
 from saddlepoint.networks.network import Networks
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.objectives.objective import Objective
-from saddlepoint.overrides import apply_overrides, read_overrides
+from saddlepoint.overrides import Override, apply_overrides, read_overrides
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.penalties.sdp import SDP
 from saddlepoint.rounds import Features, InputGradient, Mover, Record
@@ -46,15 +46,18 @@ FILE = "recipe.yaml"
 # What cannot change the result, and so is no part of a run's identity.
 NOT_IDENTITY = ("device", "threads", "log", "samples", "checkpoints")
 
+# More than a system may give a process ends it without a word.
+MOST_THREADS = 1024
+
 PLAYERS: tuple[Mover, ...] = ("generator", "discriminator")
 
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
 def _threads(value: object) -> object:
-    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_THREADS):
         return value
-    raise ValueError("should be auto, or a number of threads, 1 or more")
+    raise ValueError(f"should be auto, or a number of threads from 1 to {MOST_THREADS}")
 
 
 class Recipe(Section):
@@ -177,10 +180,17 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any], overrides: Iterable
         InputError: everything that is wrong, one line a problem.
     """
     raw = dict(source) if isinstance(source, Mapping) else _read_source(source)
-    raw, wrong_overrides = apply_overrides(raw, read_overrides(overrides), _tidy, _known)
+    read: list[Override] = []
+    unreadable: list[str] = []
+    for given in [overrides] if isinstance(overrides, Mapping) else [[text] for text in overrides]:
+        try:
+            read += read_overrides(given)
+        except InputError as error:
+            unreadable += error.problems
+    raw, wrong_overrides = apply_overrides(raw, read, _tidy, _known)
     recipe, problems = Recipe._read(raw)
-    if wrong_overrides or problems:
-        raise InputError([problem.line() for problem in wrong_overrides + problems])
+    if unreadable or wrong_overrides or problems:
+        raise InputError([*unreadable, *(problem.line() for problem in wrong_overrides + problems)])
     return recipe
 
 

@@ -66,15 +66,15 @@ class Gradients(Section):
     """What happens to gradients between the backward pass and the step."""
 
     clip: Clip = Field(default=Clip(), description="largest norms")
-    accumulation: int = Field(default=1, ge=1, description="batches whose gradients are averaged into one step")
+    accumulation: int = Field(default=1, ge=1, le=4096, description="batches whose gradients are averaged into one step")
 
 
 class TrainingSchedule(Section):
     """How long, and with how many samples at a time."""
 
     updates: int = Field(default=2000, ge=1, description="of the generator")
-    batch: int = Field(default=64, ge=1, description="real images in a turn, and fakes in the discriminator's")
-    generator_batch: int | None = Field(default=None, ge=1, description="fakes in the generator's turn; null is `batch`")
+    batch: int = Field(default=64, ge=1, le=2**20, description="real images in a turn, and fakes in the discriminator's")
+    generator_batch: int | None = Field(default=None, ge=1, le=2**20, description="fakes in the generator's turn; null is `batch`")
     discriminator_steps: int = Field(default=1, ge=1, description="discriminator updates before each generator update (n_critic)")
 
 
