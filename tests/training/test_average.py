@@ -2,16 +2,15 @@
 
 import torch
 
-from saddlepoint.networks import NETWORKS
-from saddlepoint.networks.network import Generator, Normalization
+from saddlepoint.networks.mlp import Mlp, MlpNormalization
+from saddlepoint.networks.network import Generator
 from saddlepoint.streams import Streams
 from saddlepoint.training.average import Average
 
 
 def generator() -> Generator:
-    made = NETWORKS["mlp"](latent=2, normalization=Normalization(generator="batch", discriminator="none")).generator((2,), Streams(0))
-    assert isinstance(made, Generator)
-    return made.double()
+    normalization = MlpNormalization(generator="batch", discriminator="none")
+    return Mlp(latent=2, normalization=normalization).generator((2,), Streams(0)).double()
 
 
 def test_constant_weights_are_a_fixed_point() -> None:

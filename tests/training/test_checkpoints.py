@@ -105,7 +105,7 @@ def test_the_writer_reports_a_place_it_cannot_write(tmp_path: Path) -> None:
     (tmp_path / "checkpoints").write_text("a file where the folder should be")
     writer = CheckpointWriter(tmp_path, keep=2)
     writer.submit(snapshot(1))
-    with pytest.raises(InputError, match="cannot be written.*no whole checkpoint yet"):
+    with pytest.raises(InputError, match=r"cannot be written.*no whole checkpoint yet"):
         writer.wait()
     writer.close()
 
