@@ -22,6 +22,7 @@ ORDER: list[set[str]] = [
     {"yaml_reading"},
     {"validation"},
     {"overrides"},
+    {"sections"},
     {"recipe"},
     {"training"},
     {"report"},

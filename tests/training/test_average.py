@@ -45,5 +45,5 @@ def test_decay_zero_copies_and_buffers_are_copied() -> None:
     average.update()
     for mine, theirs in zip(average.network.parameters(), source.parameters(), strict=True):
         torch.testing.assert_close(mine, theirs.detach())
-    for mine, theirs in zip(average.network.buffers(), source.buffers(), strict=True):
-        assert torch.equal(mine, theirs)
+    for copied, buffer in zip(average.network.buffers(), source.buffers(), strict=True):
+        assert torch.equal(copied, buffer)

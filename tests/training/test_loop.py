@@ -118,7 +118,7 @@ def test_a_warm_start_takes_the_weights_and_refuses_others(tmp_path: Path) -> No
 
 
 def test_divergence_names_term_and_update_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
-    wild = POINTS | {"optimizers": {"name": "sgd", "lr": 1.0}, "objective": "lsgan", "checkpoints": {"every": 1}}
+    wild = POINTS | {"optimizers": {"name": "sgd", "lr": 10.0}, "objective": "lsgan", "checkpoints": {"every": 1}}
     wild |= {"schedule": {"updates": 500, "batch": 8}}
     run = tmp_path / "run"
     with pytest.raises(Diverged) as outcome:

@@ -101,7 +101,8 @@ class Player:
             norm: Tensor = torch.nn.utils.get_total_norm(gradients)
             return norm
         flat = [torch.linalg.vector_norm(gradient.flatten(len(self.leading)), dim=-1) for gradient in gradients]
-        return torch.linalg.vector_norm(torch.stack(flat), dim=0)
+        joint: Tensor = torch.linalg.vector_norm(torch.stack(flat), dim=0)
+        return joint
 
     def step(self, norm: Tensor, update: int) -> None:
         """Clip, optimise, project; the gradients are gone afterwards."""
