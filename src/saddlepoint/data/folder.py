@@ -72,7 +72,7 @@ class Folder(Data):
         found: dict[str, Any] = entry.found
         problems = _lines(listing.problems | found["problems"])
         if self.strict and problems:
-            raise InputError([f"data.strict: {problem}" for problem in problems])
+            raise InputError([f"data.strict: {problem}; mend it or take it away, or train without strict" for problem in problems])
         classes, labels = _classes(found["names"])
         lines = _describe(found, listing.hidden, [content[name] for name in found["names"]], self.resolution, classes)
         return ArraySource(
@@ -97,7 +97,7 @@ class Folder(Data):
 
     def _check_enough(self, names: list[str], problems: list[str], root: Path) -> None:
         if not names:
-            raise InputError([f"data.path: none of the images in {root} can be read", *problems])
+            raise InputError([f"data.path: none of the images in {root} can be read; give 2 or more that can", *problems])
         if len(names) == 1:
             only = f"{_shown(names[0])} is the only image in {root} that can be read"
             raise InputError([f"data.path: {only}; give 2 or more, of which one is held out", *problems])
@@ -160,6 +160,8 @@ def _list(root: Path) -> Listing:
         _walk(root, "", listing, {_identity(root.stat())})
     except OSError as error:
         raise InputError([f"data.path: {root} cannot be read ({error.strerror}); give a folder you may read"]) from None
+    except RecursionError:
+        raise InputError([f"data.path: {root} is nested too deep to be read; give a folder nearer to the images"]) from None
     return listing
 
 
