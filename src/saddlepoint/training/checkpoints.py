@@ -173,9 +173,13 @@ def _read_state(folder: Path, at_hand: list[int]) -> dict[str, Any]:
 
 
 def _read_tensors(path: Path, digest: str, at_hand: list[int]) -> dict[str, Tensor]:
-    if not path.exists() or _digest(path) != digest:
-        raise InputError([_damaged(path, "is missing, cut short or changed: its digest is not the stored one", at_hand)])
-    return safetensors.torch.load_file(path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise InputError([_damaged(path, f"cannot be read ({error.strerror})", at_hand)]) from error
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise InputError([_damaged(path, "is cut short or changed: its digest is not the stored one", at_hand)])
+    return safetensors.torch.load(content)
 
 
 def _damaged(path: Path, what: str, at_hand: list[int]) -> str:
