@@ -37,7 +37,7 @@ class Adam(Optimizer):
   year={2015}
 }"""
 
-    lr: Rate = Field(default=Constant(value=2e-4), description="the rate, a number or a schedule of this player's updates")
+    lr: Rate = Field(default=Constant(value=2e-4), description="the rate, a number or a schedule of generator updates")
     betas: tuple[Beta, Beta] = Field(
         default=(0.5, 0.999), description="decay of the mean gradient and of the mean squared gradient"
     )

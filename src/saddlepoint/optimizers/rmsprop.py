@@ -35,7 +35,7 @@ class RMSProp(Optimizer):
   year={2012}
 }"""
 
-    lr: Rate = Field(default=Constant(value=5e-5), description="the rate, a number or a schedule of this player's updates")
+    lr: Rate = Field(default=Constant(value=5e-5), description="the rate, a number or a schedule of generator updates")
     alpha: float = Field(default=0.99, ge=0, lt=1, description="decay of the mean squared gradient")
     eps: float = Field(default=1e-8, gt=0, description="added to the root of the mean squared gradient")
     momentum: float = Field(default=0.0, ge=0, lt=1, description="decay of the velocity")

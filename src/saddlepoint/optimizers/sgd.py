@@ -43,7 +43,7 @@ class SGD(Optimizer):
   year={2013}
 }"""
 
-    lr: Rate = Field(default=Constant(value=1e-2), description="the rate, a number or a schedule of this player's updates")
+    lr: Rate = Field(default=Constant(value=1e-2), description="the rate, a number or a schedule of generator updates")
     momentum: float = Field(default=0.0, ge=0, lt=1, description="decay of the velocity")
     nesterov: bool = Field(default=False, description="look ahead along the velocity; needs momentum")
     weight_decay: float = Field(default=0.0, ge=0, description="L2: this times the weight is added to the gradient")
