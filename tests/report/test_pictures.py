@@ -108,7 +108,14 @@ def test_a_picture_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
     picture = image_grid(torch.rand(4, 3, 8, 8))
     write_png(picture, path)
     assert Image.open(path).tobytes() == picture.tobytes()
+    # Whoever holds the old file keeps the whole of it: the new one is another file, renamed.
+    held = path.open("rb")
+    first = path.read_bytes()
+    write_png(image_grid(torch.zeros(4, 3, 8, 8)), path)
     before = path.read_bytes()
+    with held:
+        assert held.read() == first != before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["000001.png"]
 
     def full(target: Path, content: bytes) -> int:
         with target.open("wb") as file:
@@ -117,7 +124,7 @@ def test_a_picture_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(Path, "write_bytes", full)
     with pytest.raises(OSError, match="No space"):
-        write_png(image_grid(torch.zeros(4, 3, 8, 8)), path)
+        write_png(image_grid(torch.ones(4, 3, 8, 8)), path)
     with pytest.raises(OSError, match="No space"):
         replace_file(tmp_path / "other", b"content")
     assert [entry.name for entry in tmp_path.iterdir()] == ["000001.png"]
