@@ -16,6 +16,7 @@ SETTLED_SECONDS = 2.0
 
 
 def digest_of(data: bytes) -> str:
+    """SHA-256, 64 hexadecimal digits."""
     return hashlib.sha256(data).hexdigest()
 
 

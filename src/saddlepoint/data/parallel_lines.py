@@ -12,6 +12,8 @@ from saddlepoint.streams import Streams
 
 
 class Line(FreshSource):
+    """Points of the lines, drawn as they are asked for."""
+
     def __init__(self, name: str, digest: str, theta: float) -> None:
         super().__init__(name, digest)
         self.theta = theta

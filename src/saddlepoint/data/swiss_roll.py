@@ -13,6 +13,8 @@ from saddlepoint.streams import Streams
 
 
 class Roll(FreshSource):
+    """Points of the roll, drawn as they are asked for."""
+
     def __init__(self, name: str, digest: str, noise: float, divisor: float) -> None:
         super().__init__(name, digest)
         self.noise = noise

@@ -23,7 +23,10 @@ Rate = Annotated[Schedule, AfterValidator(_is_rate)]
 
 
 class Optimizer(Record):
-    """An optimizer of torch with its settings. Before each step the group's `lr` is set to `lr(generator updates)`, so that both players end together."""
+    """An optimizer of torch with its settings.
+
+    Before each step the group's `lr` is set to `lr(generator updates)`, for both players, so that they reach its end together.
+    """
 
     name: ClassVar[str]
 

@@ -74,6 +74,7 @@ def write_animation(run: Path) -> Path | None:
 
 
 def animation_path(run: Path) -> Path:
+    """Where the animation of a 2-D run is."""
     return run / "samples" / "training.gif"
 
 
@@ -89,6 +90,7 @@ def evenly(items: Sequence[T], most: int) -> list[T]:
 
 
 def data_uri(content: bytes, kind: str) -> str:
+    """A picture as an address that holds it: the page loads nothing."""
     return f"data:image/{kind};base64,{b64encode(content).decode('ascii')}"
 
 

@@ -249,6 +249,7 @@ def _digest(reading: Reading) -> tuple[str | None, list[str]]:
 
 
 def meanings() -> dict[str, str]:
+    """What each penalty is, in the first line of its docstring, by name."""
     from saddlepoint.penalties import PENALTIES
 
     return {name: (record.__doc__ or "").strip().split("\n")[0].replace("`", "") for name, record in PENALTIES.items()}

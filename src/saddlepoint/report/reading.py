@@ -124,6 +124,7 @@ def _trained(command: str) -> str:
 
 
 def mapping(value: object) -> Mapping[str, Any]:
+    """The value if it is a mapping, else an empty one: a file may hold anything."""
     return value if isinstance(value, dict) else {}
 
 

@@ -61,6 +61,7 @@ class Latents:
 
 
 def latents_of(recipe: Recipe) -> Latents:
+    """Where a recipe's latents come from."""
     return Latents(recipe.networks.latent, recipe.networks.latent_distribution == "uniform")
 
 

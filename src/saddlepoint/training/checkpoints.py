@@ -41,6 +41,7 @@ class Snapshot:
 
 
 def checkpoint_path(run: Path, update: int) -> Path:
+    """The folder of the checkpoint of an update."""
     return run / "checkpoints" / f"{update:06d}"
 
 

@@ -135,10 +135,12 @@ def free_name(parent: Path, stem: str) -> Path:
 
 
 def stored_recipe(folder: Folder) -> Recipe:
+    """The recipe in a run's folder."""
     return load(folder.recipe)
 
 
 def write_recipe(folder: Folder, recipe: Recipe) -> None:
+    """Write every field of the recipe, resolved."""
     write_atomically(folder.recipe, recipe.to_yaml())
 
 
