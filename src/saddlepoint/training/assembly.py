@@ -5,7 +5,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 import torch
-from saddlepoint.recipe import Recipe
 from torch import Tensor, nn
 
 from saddlepoint.data.source import Source
@@ -13,6 +12,7 @@ from saddlepoint.errors import InputError
 from saddlepoint.games.players import Player, Turn
 from saddlepoint.games.two_players import TwoPlayers
 from saddlepoint.networks.network import Discriminator, Generator
+from saddlepoint.recipe import Recipe
 from saddlepoint.rounds import InputGradient, Mover, Side, State
 from saddlepoint.streams import Streams
 from saddlepoint.weightings.weighting import Weighting
