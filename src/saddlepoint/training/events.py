@@ -27,8 +27,7 @@ class Events:
         self._file = path.open("ab", buffering=0)
         try:
             self._lock()
-            self._file.truncate(length)
-            self._file.seek(length)
+            self._cut(length)
         except BaseException:
             self._file.close()
             raise
@@ -53,6 +52,14 @@ class Events:
         """Force what was written to the disk; the length of the file in bytes."""
         os.fsync(self._file.fileno())
         return self._file.tell()
+
+    def _cut(self, length: int) -> None:
+        held = os.fstat(self._file.fileno()).st_size
+        if held < length:
+            what = f"holds {held} bytes; its checkpoint was written when it held {length}"
+            raise InputError([f"{self.path}: {what}; put the whole file back, or remove the newest checkpoint"])
+        self._file.truncate(length)
+        self._file.seek(length)
 
     def _lock(self) -> None:
         """One process a run: the lock dies with the process that holds it.
