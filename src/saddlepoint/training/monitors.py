@@ -4,17 +4,19 @@ import torch
 from torch import Tensor
 
 from saddlepoint.games.two_players import TwoPlayers
-from saddlepoint.rounds import Example, Round
+from saddlepoint.rounds import Round
 
 
 @torch.no_grad()
-def score_monitors(game: TwoPlayers, round: Round, held_out: Example) -> dict[str, Tensor]:
+def score_monitors(game: TwoPlayers, round: Round, held_out: Tensor) -> dict[str, Tensor]:
     """Mean scores of the round's real and fake samples and of held-out real ones, `[*]` by name; and, where the objective
-    declares a boundary, the share of each that falls on its right side. The network forgets the held-out pass.
+    declares a boundary, the share of each that falls on its right side.
+
+    Args:
+        held_out: scores of held-out real samples by the same weights, `[*, n]`.
     """
     scores = {side: round.judge(side).scores for side in ("real", "fake") if round.judged(side)}
-    scores["held-out"] = game.judge(held_out, False).scores
-    game.discriminator.forget()
+    scores["held-out"] = held_out
     found = {f"discriminator/score {side}": values.mean(-1) for side, values in scores.items()}
     boundary = game.players["discriminator"].objective.boundary
     if boundary is not None:

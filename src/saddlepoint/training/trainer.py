@@ -63,6 +63,7 @@ class Trainer:
         movers = [self.game.players[name] for name in turn.movers]
         if "discriminator" in turn.movers or not self._reals:
             self._reals = [self._draw() for _ in range(self._accumulation)]
+        held_out = self._held_out_scores() if watched and "discriminator" in turn.movers else None
         for real in self._reals:
             round = self.game.round(turn, real, self.streams, watched=watched)
             losses = [player.total(round) / self._accumulation for player in movers]
@@ -75,12 +76,18 @@ class Trainer:
             records[f"{player.name}/gradient norm"] = norm
             player.step(norm, self.updates)
         self.game.observe(turn, round)
-        if watched and "discriminator" in turn.movers:
-            records |= score_monitors(self.game, round, self._lay_out(self.source.batch(self.streams, self._batch, "held-out")))
-        return records
+        return records if held_out is None else records | score_monitors(self.game, round, held_out)
 
     def _draw(self) -> Example:
         return self._lay_out(self.source.batch(self.streams, self._batch))
+
+    @torch.no_grad()
+    def _held_out_scores(self) -> Tensor:
+        # Before the update, by the weights that judge the round's own samples; the network forgets the pass.
+        example = self._lay_out(self.source.batch(self.streams, self._batch, "held-out"))
+        scores = self.game.judge(example, False).scores
+        self.game.discriminator.forget()
+        return scores
 
     def _lay_out(self, example: Example) -> Example:
         if self._channels_last:
