@@ -65,13 +65,15 @@ def train(recipe: Recipe, out: Path, observer: Observer | None = None) -> Path:
     """
     observer = observer or Nobody()
     refuse_taken(out)
-    source = recipe.data.open(observer.reading)
-    session = _session(recipe, source)
-    _warm_start(session)
+    _refuse_among_data(out, recipe)
+    first_weights = _first_weights(recipe)
+    session = _session(recipe, recipe.data.open(observer.reading))
+    _warm_start(session, first_weights)
     with new_folder(out) as folder:
         _note_session(session, folder)
         write_recipe(folder, recipe)
-        _play(session, folder, observer, events_bytes=0, seconds=0.0)
+        with _disk_told(folder), Events(folder.events) as events:
+            _play(session, folder, events, observer)
     return out
 
 
@@ -94,22 +96,29 @@ def resume(run: Path, updates: int | None = None, observer: Observer | None = No
         refuse_changes(recipe, snapshot)
     if updates is not None:
         recipe = _grown(recipe, updates)
+    first_weights = _first_weights(recipe) if snapshot is None else None
     source = recipe.data.open(observer.reading)
     refuse_other_data(source, read_environment(folder)["data"]["digest"])
     session = _session(recipe, source)
+    warnings: list[str] = []
     if snapshot is None:
-        _warm_start(session)
+        _warm_start(session, first_weights)
     else:
         session.restore(snapshot)
-    write_recipe(folder, recipe)
-    _note_session(session, folder)
-    if snapshot is None:
-        _play(session, folder, observer, events_bytes=0, seconds=0.0)
-        return run
-    state = snapshot.state
-    warnings = _changes(state["made_under"], _made_under(session))
-    _play(session, folder, observer, events_bytes=state["events_bytes"], seconds=state["seconds"], warnings=warnings)
+        warnings = _changes(snapshot.state["made_under"], _made_under(session))
+    with _disk_told(folder), Events(folder.events, _events_bytes(snapshot)) as events:
+        write_recipe(folder, recipe)
+        _note_session(session, folder)
+        _play(session, folder, events, observer, seconds=_seconds(snapshot), warnings=warnings)
     return run
+
+
+def _events_bytes(snapshot: Snapshot | None) -> int:
+    return 0 if snapshot is None else int(snapshot.state["events_bytes"])
+
+
+def _seconds(snapshot: Snapshot | None) -> float:
+    return 0.0 if snapshot is None else float(snapshot.state["seconds"])
 
 
 def replay(run: Path, until: int, observer: Observer | None = None) -> None:
@@ -121,14 +130,8 @@ def replay(run: Path, until: int, observer: Observer | None = None) -> None:
     refuse_other_data(source, snapshot.state["data"])
     session = _session(recipe, source)
     session.restore(snapshot)
-    _play(
-        session,
-        folder,
-        observer or Nobody(),
-        events_bytes=snapshot.state["events_bytes"],
-        seconds=snapshot.state["seconds"],
-        until=until,
-    )
+    with _disk_told(folder), Events(folder.events, _events_bytes(snapshot)) as events:
+        _play(session, folder, events, observer or Nobody(), seconds=_seconds(snapshot), until=until)
 
 
 def refuse_other_data(source: Source, digest: str) -> None:
@@ -142,16 +145,37 @@ def _session(recipe: Recipe, source: Source) -> Session:
         return Session(recipe, source)
 
 
-def _warm_start(session: Session) -> None:
-    """Take the weights of the recipe's `from`; a run that kept no average starts this one's at its generator."""
-    if session.recipe.warm_start is None:
+def _refuse_among_data(out: Path, recipe: Recipe) -> None:
+    folder = dict(recipe.data).get("path")
+    if folder is not None and out.resolve().is_relative_to(Path(folder).resolve()):
+        what = f"lies in the data's folder {folder}, whose pictures its samples would join"
+        raise InputError([f"{out}: {what}; give another place with --out"])
+
+
+def _first_weights(recipe: Recipe) -> Snapshot | None:
+    """The newest checkpoint of the run that the recipe's `from` names."""
+    if recipe.warm_start is None:
+        return None
+    with _named("from"):
+        return read_checkpoint(open_folder(Path(recipe.warm_start)).path)
+
+
+def _warm_start(session: Session, first_weights: Snapshot | None) -> None:
+    """Take another run's weights; one that kept no average starts this one's at its generator."""
+    if first_weights is None:
         return
+    with _named("from"):
+        session.load_weights(
+            replace(first_weights, tensors={"average": first_weights.tensors["generator"], **first_weights.tensors})
+        )
+
+
+@contextmanager
+def _named(field: str) -> Iterator[None]:
     try:
-        snapshot = read_checkpoint(open_folder(Path(session.recipe.warm_start)).path)
-        tensors = {"average": snapshot.tensors["generator"], **snapshot.tensors}
-        session.load_weights(replace(snapshot, tensors=tensors))
+        yield
     except InputError as error:
-        raise InputError([f"from: {problem}" for problem in error.problems]) from error
+        raise InputError([f"{field}: {problem}" for problem in error.problems]) from error
 
 
 def _note_session(session: Session, folder: Folder) -> None:
@@ -192,10 +216,10 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def _play(
     session: Session,
     folder: Folder,
+    events: Events,
     observer: Observer,
     *,
-    events_bytes: int,
-    seconds: float,
+    seconds: float = 0.0,
     until: int | None = None,
     warnings: Sequence[str] = (),
 ) -> None:
@@ -205,9 +229,7 @@ def _play(
     with (
         _threads(choose_threads(recipe, session.source)),
         _stopping() as stopped,
-        _disk_told(folder),
         _memory_told(recipe),
-        Events(folder.events, events_bytes) as events,
         closing(CheckpointWriter(folder.path, recipe.checkpoints.keep)) as writer,
     ):
         log = _Log(session, folder, events, writer, _Clock(seconds, session.images), observer)
