@@ -156,7 +156,8 @@ class InverseSpectralNorm(nn.Module):
         self.plain = plain
 
     def forward(self, matrix: Tensor) -> Tensor:
-        return 1 / self.plain(matrix)
+        sigma: Tensor = self.plain(matrix)
+        return sigma.reciprocal()
 
     def iterate(self, matrix: Tensor) -> None:
         self.plain.iterate(matrix)

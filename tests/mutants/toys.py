@@ -58,7 +58,8 @@ class Toy:
         """The mean norm of the score's gradient at some points."""
         leaves = points.detach().requires_grad_()
         (gradient,) = torch.autograd.grad(self.scores(leaves).sum(), leaves)
-        return gradient.norm(dim=-1).mean(-1)
+        norms: Tensor = torch.linalg.vector_norm(gradient, dim=-1)
+        return norms.mean(-1)
 
 
 def energy_distance(toy: Toy) -> Tensor:
