@@ -11,7 +11,7 @@ demo: $(INSTALLED)
 	$(BIN)/saddlepoint train dcgan
 
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 check: $(TESTED)
 	$(BIN)/ruff check
