@@ -1,6 +1,6 @@
-"""A method that is switched off or flipped turns its training test red; `make mutants` prints the same table."""
+"""A method that is switched off or flipped turns its training test red. The table is printed at the end, as `make mutants` does."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -10,22 +10,11 @@ from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.weightings import WEIGHTINGS
-from tests.mutants.machine import Method, Result, examine, methods, table, without_a_test
+from tests.mutants.machine import ROW, Method, examine, methods, without_a_test
 from tests.mutants.toys import SEEDS, Toy
 from tests.mutants.training_tests import TRAINING_TESTS, TrainingTest, rounds, toy
 
 NORMALIZATIONS = 3
-
-
-@pytest.fixture(scope="module")
-def results(request: pytest.FixtureRequest) -> Iterator[dict[Method, Result]]:
-    """What was found so far; printed when all is examined."""
-    found: dict[Method, Result] = {}
-    yield found
-    capture = request.config.pluginmanager.getplugin("capturemanager")
-    assert capture is not None
-    with capture.global_and_fixture_disabled():
-        print(f"\n\n{table(found.values())}\n")
 
 
 def test_every_method_has_a_training_test() -> None:
@@ -42,10 +31,11 @@ def test_a_method_without_one_is_told_where_to_add_it(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("method", methods(), ids=" ".join)
-def test_off_or_flipped_it_is_red(method: Method, results: dict[Method, Result]) -> None:
+def test_off_or_flipped_it_is_red(method: Method, record_property: Callable[[str, object], None]) -> None:
     assert method in TRAINING_TESTS, without_a_test()
-    results[method] = examine(method, TRAINING_TESTS[method])
-    assert not results[method].faults()
+    result = examine(method, TRAINING_TESTS[method])
+    record_property(ROW, result.row())
+    assert not result.faults()
 
 
 def blind(toy: Toy) -> Tensor:

@@ -11,7 +11,7 @@ def main() -> int:
     start = time.perf_counter()
     faults = without_a_test()
     results = [examine(method, TRAINING_TESTS[method]) for method in methods() if method in TRAINING_TESTS]
-    print(table(results))
+    print(table(result.row() for result in results))
     faults += [fault for result in results for fault in result.faults()]
     print(f"\n{len(results)} methods, {time.perf_counter() - start:.0f} s; {len(faults)} faults")
     for fault in faults:

@@ -1,7 +1,7 @@
 """Runs the training test of a method as it is, switched off, and flipped."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import get_args
@@ -18,6 +18,9 @@ from .training_tests import TRAINING_TESTS, TrainingTest
 
 Method = tuple[str, str]
 Values = tuple[float, ...]
+
+ROW = "row of the table of mutants"
+"""The property under which a test hands its row to the summary of the suite."""
 
 
 def methods() -> list[Method]:
@@ -89,10 +92,10 @@ def without_a_test() -> list[str]:
     return missing + [f"{name}: has a training test but is in no registry; take it out of TRAINING_TESTS" for name in left]
 
 
-def table(results: Iterable[Result]) -> str:
-    """A row a method: what is looked at, where it must lie, and what it was (the median over seeds)."""
+def table(found: Iterable[Sequence[str]]) -> str:
+    """Rows of results, one a method: what is looked at, where it must lie, and what it was (the median over seeds)."""
     heads = ["method", "looked at", "green", "plain", "off", "flipped"]
-    rows = [heads, *(result.row() for result in results)]
+    rows = [heads, *found]
     widths = [max(len(row[column]) for row in rows) for column in range(len(heads))]
     return "\n".join("  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
 
