@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from PIL import Image
 from pydantic import Field
 
 from saddlepoint.data.arrays import ArraySource, split_rows
@@ -143,6 +144,8 @@ class Folder(Data):
             except UnreadableError as error:
                 return name, str(error)
 
+        # Pillow imports its readers when first needed, which threads had better not do at once.
+        Image.init()
         # A chunk at a time: handing over all names at once would hold all decoded images in memory.
         names = iter(content)
         with bombs_refused(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
