@@ -83,12 +83,13 @@ class Streams:
         stream = f"{name} order {size}"
         start = self._positions.get(stream, 0)
         self._positions[stream] = start + count
-        epochs = range(start // size, (start + count - 1) // size + 1)
         walks = []
         for replica in range(len(self.seeds)):
-            walk = np.concatenate([self._shuffle(stream, size, epoch)[replica] for epoch in epochs])
-            offset = start - epochs[0] * size
-            walks.append(walk[offset : offset + count])
+            parts = [
+                self._shuffle(stream, size, epoch)[replica][max(0, start - epoch * size) : start + count - epoch * size]
+                for epoch in range(start // size, (start + count - 1) // size + 1)
+            ]
+            walks.append(np.concatenate(parts) if len(parts) > 1 else parts[0])
         return torch.from_numpy(np.stack(walks)).reshape(*self.leading, count)
 
     def rows(self, kind: Literal["normal", "uniform"], name: str, start: int, stop: int, *shape: int) -> Tensor:
