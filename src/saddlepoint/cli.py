@@ -379,7 +379,11 @@ def _played(play: Callable[[], Path], folder: Path, as_json: bool) -> Path:
         at_hand = updates_at_hand(folder)
         stays = f"the checkpoint of update {at_hand[-1]} stays" if at_hand else "there was no checkpoint yet"
         typer.echo(f"diverged: {outcome}; {stays}", err=True)
-        page = str(write_report(folder))
+        page = None
+        try:
+            page = str(write_report(folder))
+        except InputError as error:
+            _refused(error.problems)
         _say({"run": str(folder), "diverged": outcome.term, "update": outcome.update, "report": page}, as_json)
         raise
 

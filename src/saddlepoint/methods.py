@@ -1,7 +1,7 @@
 """Every method there is, by name and room."""
 
-from functools import partial
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from saddlepoint.networks import NETWORKS
 from saddlepoint.objectives import OBJECTIVES
@@ -25,7 +25,7 @@ def registered() -> list[Entry]:
     >>> "sdp" in [entry.name for entry in registered()]
     True
     """
-    rooms: dict[str, Any] = {
+    rooms: dict[str, Mapping[str, type[Record]]] = {
         "objectives": OBJECTIVES,
         "penalties": PENALTIES,
         "weightings": WEIGHTINGS,
@@ -33,9 +33,4 @@ def registered() -> list[Entry]:
         "optimizers": OPTIMIZERS,
         "projections": PROJECTIONS,
     }
-    return [Entry(name, room, _record(made)) for room, registry in rooms.items() for name, made in registry.items()]
-
-
-def _record(made: Any) -> Any:
-    # A name such as "r1" builds a record with some fields given.
-    return made.func if isinstance(made, partial) else made
+    return [Entry(name, room, record) for room, registry in rooms.items() for name, record in registry.items()]

@@ -34,12 +34,11 @@ class Terminal:
         self._console = console
         self._progress = Progress(
             TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=10),
             MofNCompleteColumn(),
             TextColumn("{task.fields[rate]}"),
-            TextColumn("left"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[losses]}"),
+            TextColumn("left {task.fields[losses]}"),
             console=console,
             disable=not console.is_terminal or console.quiet,
             refresh_per_second=5,
@@ -77,17 +76,20 @@ class Terminal:
             self._progress.update(self._task, completed=update)
 
     def logged(self, update: int, values: Mapping[str, float], images_per_second: float) -> None:
-        losses = "  ".join(f"{name.split('/')[0]} {values[name]:.3g}" for name in SHOWN if name in values)
+        losses = {name.split("/")[0]: f"{values[name]:.3g}" for name in SHOWN if name in values}
         rate = f"{images_per_second:,.0f} images/s"
         if self._console.is_terminal:
             if self._task is not None:
-                self._progress.update(self._task, completed=update, rate=rate, losses=losses)
+                # So short that 80 columns hold it.
+                short = "  ".join(f"{player[0].upper()} {loss}" for player, loss in losses.items())
+                self._progress.update(self._task, completed=update, rate=rate, losses=short)
             return
         now = time.perf_counter()
         if now - self._printed >= PLAIN_SECONDS or update == self._total:
             self._printed = now
+            shown = "  ".join(f"{player} {loss}" for player, loss in losses.items())
             left = (self._total - update) * (now - self._begun) / max(1, update - self._first)
-            self._print(f"update {update}/{self._total}  {rate}  {left:.0f} s left  {losses}")
+            self._print(f"update {update}/{self._total}  {rate}  {left:.0f} s left  {shown}")
 
     def warned(self, message: str) -> None:
         self._print(f"warning: {escape(message)}", style="yellow")

@@ -11,6 +11,9 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import numpy as np
+from PIL import Image
+
 from saddlepoint.cli import main
 
 # What trains in a blink: scans of digits, and points.
@@ -76,3 +79,11 @@ def listing(folder: Path) -> dict[str, bytes | str]:
             kind = "link" if path.is_symlink() else "folder" if path.is_dir() else "file" if path.is_file() else "other"
             found[str(path.relative_to(folder))] = path.read_bytes() if kind == "file" else kind
     return found
+
+
+def draw(folder: Path, count: int = 3) -> None:
+    """Pictures of noise, in a folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for index in range(count):
+        pixels = np.random.default_rng(index).integers(0, 255, (9, 9, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")

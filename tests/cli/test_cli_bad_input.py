@@ -5,11 +5,10 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pytest
 from PIL import Image
 
-from tests.cli.command_line import DIGITS, POINTS, listing, refused, saddlepoint
+from tests.cli.command_line import DIGITS, POINTS, draw, listing, refused, saddlepoint
 
 Said = tuple[str, ...]
 
@@ -88,13 +87,6 @@ def test_a_wrong_file(here: Path, name: str) -> None:
     for words in said:
         assert any(all(word in line for word in words) for line in outcome.lines), (words, outcome.err)
     assert listing(here) == before
-
-
-def draw(folder: Path, count: int = 3) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for index in range(count):
-        pixels = np.random.default_rng(index).integers(0, 255, (9, 9, 3), np.uint8)
-        Image.fromarray(pixels).save(folder / f"{index}.png")
 
 
 def nothing(folder: Path) -> None:

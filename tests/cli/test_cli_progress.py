@@ -1,0 +1,82 @@
+"""What a person sees while a run trains: a live line in a terminal, plain lines elsewhere, nothing with --json."""
+
+import io
+import re
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from rich.console import Console
+
+from saddlepoint import progress
+from saddlepoint.progress import Terminal
+from saddlepoint.recipe import load
+from saddlepoint.training import loop
+from tests.cli.command_line import DIGITS, draw, saddlepoint
+
+LINE = re.compile(r"^update (\d+)/8  [\d,]+ images/s  \d+ s left  discriminator -?[\d.e+-]+  generator -?[\d.e+-]+$", re.MULTILINE)
+
+
+def test_plain_lines_where_there_is_no_terminal(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "PLAIN_SECONDS", 0.0)
+    outcome = saddlepoint("train", *DIGITS, "log.every=2", "updates=8", "--out", "a folder whose name is " + "long " * 30)
+    assert outcome.code == 0
+    assert LINE.findall(outcome.out) == ["2", "4", "6", "8"]
+    assert "\x1b" not in outcome.out
+    (said,) = [line for line in outcome.out.splitlines() if line.startswith("training")]
+    assert said.rstrip().endswith("long")
+
+
+def test_plain_lines_come_every_ten_seconds_and_at_the_end(here: Path) -> None:
+    outcome = saddlepoint("train", *DIGITS, "log.every=2", "updates=8", "--out", "run")
+    assert LINE.findall(outcome.out) == ["8"]
+
+
+def screen(text: str, width: int) -> str:
+    """What a terminal ends up showing: the last thing written to each line, colours away."""
+    shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
+    return "\n".join(part[-width:] for line in shown.split("\n") for part in line.split("\r"))
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_a_live_line_in_a_terminal(here: Path, width: int) -> None:
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=width, color_system=None, legacy_windows=False)
+    terminal = Terminal(console)
+    loop.train(load(DIGITS[0], [*DIGITS[1:], "log.every=2", "updates=8"]), Path("run"), terminal)
+    terminal.stop()
+    last = [line for line in screen(out.getvalue(), width).splitlines() if "images/s" in line][-1]
+    assert re.search(r"updates .* 8/8 +[\d,]+ images/s 0:00:00 left D -?[\d.]+  G -?[\d.]+", last), last
+    assert len(last.rstrip()) <= width
+
+
+def test_reading_images_shows_progress(tmp_path: Path, here: Path) -> None:
+    draw(tmp_path / "photos", 5)
+    out = io.StringIO()
+    terminal = Terminal(Console(file=out, force_terminal=True, width=100, color_system=None))
+    load("dcgan", [f"data={tmp_path / 'photos'}"]).data.open(terminal.reading)
+    terminal.stop()
+    assert "reading images" in out.getvalue()
+    assert "5/5" in out.getvalue()
+
+
+def test_markup_in_names_is_shown_as_it_is(here: Path) -> None:
+    outcome = saddlepoint("train", *DIGITS, "updates=1", "--out", "[bold]:smile:")
+    assert "into [bold]:smile:" in outcome.out
+
+
+def test_an_output_that_fills_up_does_not_stop_training(here: Path) -> None:
+    class Full(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(28, "No space left on device")
+
+    terminal = Terminal(Console(file=Full()))
+    loop.train(load(DIGITS[0], [*DIGITS[1:], "log.every=1", "updates=3"]), Path("run"), terminal)
+    assert (Path("run") / "checkpoints/000003").is_dir()
+
+
+def test_signals_and_threads_are_as_they_were(here: Path) -> None:
+    before = (signal.getsignal(signal.SIGINT), torch.get_num_threads())
+    saddlepoint("train", *DIGITS, "updates=1", "threads=3", "--out", "run")
+    assert (signal.getsignal(signal.SIGINT), torch.get_num_threads()) == before
