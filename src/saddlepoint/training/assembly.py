@@ -111,7 +111,7 @@ def build_game(recipe: Recipe, generator: Generator, discriminator: Discriminato
             clip=getattr(recipe.gradients.clip, name),
         )
         for key, term in players[name].terms():
-            states[key] = term.initial_state(())
+            states[key] = {what: tensor.to(device) for what, tensor in term.initial_state(()).items()}
     schedule = recipe.schedule
     return TwoPlayers(
         generator,

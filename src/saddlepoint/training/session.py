@@ -3,13 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-from saddlepoint.recipe import Recipe
+import torch
 from torch import Tensor, nn
 
 from saddlepoint.data.source import Source
 from saddlepoint.errors import InputError
 from saddlepoint.networks.network import Generator
 from saddlepoint.optimizers.state import load_optimizer_state, optimizer_state
+from saddlepoint.recipe import Recipe
+from saddlepoint.rounds import State
 from saddlepoint.streams import Streams
 from saddlepoint.training.assembly import DTYPES, build_game, build_networks, choose_device
 from saddlepoint.training.average import Average
@@ -88,8 +90,7 @@ class Session:
             )
             player.updates = snapshot.state["players"][name]
         for key, state in self.game.states.items():
-            stored = _within(training, f"state/{key}/")
-            copy_into(state, stored, f"state of {key}")
+            self.game.states[key] = _restored(state, _within(training, f"state/{key}/"), f"state of {key}")
         self.streams.load_state(snapshot.state["streams"])
         self.trainer.updates = snapshot.update
 
@@ -114,6 +115,13 @@ class Session:
     def _networks(self) -> Mapping[str, nn.Module]:
         networks: dict[str, nn.Module] = {"generator": self.game.generator, "discriminator": self.game.discriminator}
         return networks if self.average is None else networks | {"average": self.average.network}
+
+
+def _restored(initial: State, stored: Mapping[str, Tensor], what: str) -> State:
+    # Into fresh tensors: a term may begin with one tensor under several names, and in less precision than it goes on in.
+    fresh = {name: torch.empty_like(tensor, dtype=stored.get(name, tensor).dtype) for name, tensor in initial.items()}
+    copy_into(fresh, stored, what)
+    return fresh
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:
