@@ -326,6 +326,14 @@ def _check_networks(recipe: Recipe) -> Iterator[Problem]:
     yield from (Problem(("networks",), problem) for problem in recipe.networks.problems(shape))
 
 
+def _check_batches(recipe: Recipe) -> Iterator[Problem]:
+    least = recipe.networks.smallest_batch
+    for field, size in (("batch", recipe.schedule.batch), ("generator_batch", recipe.schedule.generator_batch)):
+        if size is not None and size < least:
+            cure = f"give {least} or more, or set networks.normalization of both players to layer or none"
+            yield Problem(("schedule", field), f"{size} is too few for this {recipe.networks.family}'s batch norm; {cure}")
+
+
 def _check_penalties(recipe: Recipe) -> Iterator[Problem]:
     for address, penalty in recipe.penalties_with_addresses():
         if recipe.networks.couples_batch and any(isinstance(need, InputGradient) for need in penalty.needs):
@@ -375,6 +383,7 @@ Check = Callable[[Recipe], Iterator[Problem]]
 # Each check with the sections it reads: it runs when these were right.
 CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"data", "networks"}), _check_networks),
+    (frozenset({"networks", "schedule"}), _check_batches),
     (frozenset({"networks", "penalties"}), _check_penalties),
     (frozenset({"objective", "weightings", "penalties"}), _check_probabilities),
     (frozenset({"optimizers", "penalties", "schedule"}), _check_schedules),

@@ -67,6 +67,10 @@ class Dcgan(Networks):
         return self.normalization.discriminator == "batch"
 
     @property
+    def smallest_batch(self) -> int:
+        return 1
+
+    @property
     def block_names(self) -> tuple[str, ...]:
         return numbered(max(STAGES.values()))
 

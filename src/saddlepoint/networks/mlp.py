@@ -73,6 +73,10 @@ class Mlp(Networks):
         return self.normalization.discriminator == "batch" and bool(self._widths)
 
     @property
+    def smallest_batch(self) -> int:
+        return 2 if self._widths and (self.couples_batch or self.normalization.generator in ("batch", "spectral")) else 1
+
+    @property
     def block_names(self) -> tuple[str, ...]:
         return numbered(len(self._widths))
 

@@ -162,6 +162,11 @@ class Networks(Record):
 
     @property
     @abstractmethod
+    def smallest_batch(self) -> int:
+        """Samples that a training pass needs: batch normalisation of vectors has no variance of one."""
+
+    @property
+    @abstractmethod
     def block_names(self) -> tuple[str, ...]:
         """Names of the discriminator's features, by block, at the largest resolution; a smaller one has the first of them.
 

@@ -76,6 +76,10 @@ class Resnet(Networks):
         return self.normalization.discriminator == "batch"
 
     @property
+    def smallest_batch(self) -> int:
+        return 1
+
+    @property
     def block_names(self) -> tuple[str, ...]:
         return numbered(max(len(halves) for halves in DISCRIMINATOR_HALVES.values()))
 
