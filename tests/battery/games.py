@@ -1,0 +1,91 @@
+"""A small game for every entry of every registry, and what the battery counts in it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from saddlepoint.data.gaussians import EightGaussians
+from saddlepoint.games.two_players import TwoPlayers
+from saddlepoint.methods import registered
+from saddlepoint.recipe import load
+from saddlepoint.rounds import Mover
+from saddlepoint.training.session import Session
+
+# Where an entry of a room stands in a recipe: on every player that may carry it.
+SLOTS: dict[str, tuple[str, ...]] = {
+    "objectives": ("objective",),
+    "penalties": ("penalties.both.0",),
+    "weightings": ("weightings.generator", "weightings.discriminator_real", "weightings.discriminator_fake"),
+    "networks": ("networks",),
+    "optimizers": ("optimizers.generator", "optimizers.discriminator"),
+    "projections": ("projections.generator.0", "projections.discriminator.0"),
+}
+MLP = {"family": "mlp", "width": 6, "depth": 2}
+SMALL: dict[str, dict[str, Any]] = {
+    "mlp": MLP,
+    "dcgan": {"family": "dcgan", "width": 4, "latent": 4},
+    "resnet": {"family": "resnet", "width": 4, "latent": 4},
+}
+POINTS = EightGaussians().open()
+
+Method = tuple[str, str]
+METHODS: list[Method] = [(entry.room, entry.name) for entry in registered()]
+
+
+def recipe_with(method: Method | None = None, fields: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
+    """A tiny recipe in which an entry of a registry stands wherever it may; double precision, so that bits are about order."""
+    raw: dict[str, Any] = {
+        "data": {"name": "8-gaussians"},
+        "networks": MLP,
+        "schedule": {"updates": 10, "batch": 5},
+        "precision": "float64",
+        "average": {"decay": 0.9},
+    }
+    if method is not None and method[0] == "networks":
+        raw["networks"] = SMALL[method[1]]
+        raw["data"] = {
+            "name": "8-gaussians" if method[1] == "mlp" else "digits",
+            **({} if method[1] == "mlp" else {"resolution": 16}),
+        }
+    elif method is not None:
+        fields = {slot: {"name": method[1]} for slot in SLOTS[method[0]]} | dict(fields)
+    return load(raw, dict(fields)).to_mapping()
+
+
+def session_of(recipe: Mapping[str, Any]) -> Session:
+    described = load(recipe)
+    return Session(described, POINTS if described.data.name == POINTS.name else described.data.open())
+
+
+def play(session: Session, updates: int) -> Session:
+    for _ in range(updates):
+        session.trainer.update()
+    return session
+
+
+def kept(session: Session) -> dict[str, Tensor]:
+    """Copies of all that a session keeps: weights, buffers, averages, optimizers' and terms' states."""
+    snapshot = session.snapshot().clone()
+    return {f"{file}/{name}": tensor for file, named in snapshot.tensors.items() for name, tensor in named.items()}
+
+
+def differing(one: Mapping[str, Tensor], other: Mapping[str, Tensor]) -> list[str]:
+    """Names of what is not equal to the bit, or only in one of the two."""
+    shared = one.keys() & other.keys()
+    return sorted((one.keys() ^ other.keys()) | {name for name in shared if not torch.equal(one[name], other[name])})
+
+
+class Passes:
+    """The discriminator's passes by the player whose turn it was: how many samples each of them judged."""
+
+    def __init__(self, game: TwoPlayers) -> None:
+        self.by_turn: dict[Mover, list[int]] = {"discriminator": [], "generator": []}
+        self._players = game.players
+        game.discriminator.head.register_forward_hook(self._note)
+
+    def _note(self, head: nn.Module, given: tuple[Tensor, ...], scores: Tensor) -> None:
+        moving = next(name for name, player in self._players.items() if all(p.requires_grad for p in player.parameters.values()))
+        self.by_turn[moving].append(len(given[0]))
