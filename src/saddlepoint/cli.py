@@ -311,9 +311,11 @@ def _outcome() -> int:
         return 3
     except (Interrupted, KeyboardInterrupt, typer.Abort):
         return 130
-    except BrokenPipeError:
-        # Who read our output has seen enough, as `head` does.
-        return 0
+    except SystemExit as leaving:
+        # Who read our output has seen enough, as `head` does; typer leaves with 1 then, which says something else here.
+        if isinstance(leaving.__context__, BrokenPipeError):
+            return 0
+        raise
     except OSError as error:
         where = error.filename if error.filename is not None else "standard output"
         return _refused([f"{where}: {error.strerror}; give a path that can be read and written, on a disk with room"])
