@@ -112,6 +112,8 @@ def test_weight_0_is_absence(name: str, whose: str, weight: Any) -> None:
     passes = [Passes(session.game) for session in arms]
     absent, weightless = (kept(play(session, 4)) for session in arms)
     assert differing(absent, weightless) == []
+    for mover, player in arms[1].game.players.items():
+        assert player.needs({"discriminator": 3, "generator": 3}) == frozenset(), f"the {mover}'s passes are prepared for nothing"
     assert passes[0].by_turn == passes[1].by_turn == {"discriminator": [5, 5] * 4, "generator": [5] * 4}
 
 
