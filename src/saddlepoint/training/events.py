@@ -23,11 +23,12 @@ class Events:
 
     def __init__(self, path: Path, length: int = 0) -> None:
         self.path = path
+        self._length = length
         # Unbuffered: what is written is in the file, and closing it writes nothing.
         self._file = path.open("ab", buffering=0)
         try:
             self._lock()
-            self._cut(length)
+            self._check_length()
         except BaseException:
             self._file.close()
             raise
@@ -39,27 +40,28 @@ class Events:
             OSError: the disk is full; the line is not there, not even in part.
         """
         line = json.dumps(_finite({"event": event, "update": update, **fields}), allow_nan=False, ensure_ascii=False)
-        rest, whole = line.encode() + b"\n", self._file.tell()
+        rest = line.encode() + b"\n"
         try:
+            # What follows the length is cut off no sooner than there is something to write instead.
+            self._file.truncate(self._length)
             while rest:
                 rest = rest[self._file.write(rest) :]
         except OSError:
             with suppress(OSError):
-                self._file.truncate(whole)
+                self._file.truncate(self._length)
             raise
+        self._length = self._file.tell()
 
     def sync(self) -> int:
         """Force what was written to the disk; the length of the file in bytes."""
         os.fsync(self._file.fileno())
-        return self._file.tell()
+        return self._length
 
-    def _cut(self, length: int) -> None:
+    def _check_length(self) -> None:
         held = os.fstat(self._file.fileno()).st_size
-        if held < length:
-            what = f"holds {held} bytes; its checkpoint was written when it held {length}"
+        if held < self._length:
+            what = f"holds {held} bytes; its checkpoint was written when it held {self._length}"
             raise InputError([f"{self.path}: {what}; put the whole file back, or remove the newest checkpoint"])
-        self._file.truncate(length)
-        self._file.seek(length)
 
     def _lock(self) -> None:
         """One process a run: the lock dies with the process that holds it.
