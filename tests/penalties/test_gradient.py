@@ -7,10 +7,11 @@ import torch
 from torch import Tensor, nn
 
 from saddlepoint.penalties import PENALTIES
+from saddlepoint.penalties.gradient import Gradient
 from saddlepoint.rounds import Example, InputGradient, Judgement, Round
 from saddlepoint.streams import Streams
 
-GRADIENTS = [name for name in PENALTIES if name != "sdp"]
+GRADIENTS = [name for name, record in PENALTIES.items() if issubclass(record, Gradient)]
 CENTRES = {"gradient": 1.0, "wgan-gp": 1.0, "r1": 0.0, "r2": 0.0}
 PLACES = {"gradient": "interpolates", "wgan-gp": "interpolates", "r1": "real", "r2": "fake"}
 
