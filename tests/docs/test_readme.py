@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from saddlepoint.recipe import load
 from tests.cli.command_line import saddlepoint
 from tests.docs.blocks import ROOT, blocks, commands
 
@@ -55,3 +56,4 @@ def test_it_opens_with_the_two_commands_and_then_a_picture() -> None:
     assert text.index("make test") < text.index("![") < text.index("## ")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     assert "$(BIN)/saddlepoint train dcgan" in makefile, "the picture's caption says which command made it"
+    assert f"{load('dcgan').schedule.updates:,} updates" in text
