@@ -8,7 +8,7 @@ TESTED := $(VENV)/installed-test
 .PHONY: demo test check mutants
 
 demo: $(INSTALLED)
-	$(BIN)/saddlepoint train dcgan
+	$(BIN)/saddlepoint train r1
 
 test: check
 	$(BIN)/pytest --numprocesses auto --dist worksteal

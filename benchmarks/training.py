@@ -1,6 +1,6 @@
 """Training against a plain loop of the same networks, batch and optimizer, with monitors, average, events and samples on.
 
-    python -m benchmarks.training [dcgan] [wgan-gp] [r1] [points]
+    python -m benchmarks.training [dcgan] [bfloat16] [wgan-gp] [r1] [points]
 
 Each round trains every way in turn. What counts of ours is the time between two updates of a real run into a run folder, its log
 entries and sample grids included; building networks and opening data are left out on both sides.
@@ -21,6 +21,7 @@ from benchmarks.race import machine, race, show, verdict
 from saddlepoint.data.source import Source
 from saddlepoint.recipe import Recipe, load
 from saddlepoint.training import loop
+from saddlepoint.training.assembly import computes_bfloat16
 
 ROUNDS = 5
 WARM = 3
@@ -101,17 +102,24 @@ def theirs(game: plain.DCGAN | plain.WGANGP | plain.Points, updates: int) -> flo
 
 def dcgan() -> bool:
     updates, data = 50, images(load(DCGAN).data.open())
-    result = race(
-        {
-            "plain loop": lambda: theirs(plain.DCGAN(data), updates),
-            "saddlepoint": lambda: ours(DCGAN, updates),
-            "saddlepoint, bfloat16": lambda: ours(DCGAN, updates, precision="bfloat16"),
-        },
-        ROUNDS,
-    )
+    cases = {"plain loop": lambda: theirs(plain.DCGAN(data), updates), "saddlepoint": lambda: ours(DCGAN, updates)}
+    result = race(cases, ROUNDS)
     show("DCGAN, Fashion-MNIST at 32 px, width 64, batch 64", result, updates, "update")
-    exact = verdict("float32 against the plain loop", result, "plain loop", "saddlepoint", 1.10)
-    return verdict("bfloat16 against the plain loop", result, "plain loop", "saddlepoint, bfloat16", 1.6) and exact
+    return verdict("against the plain loop", result, "plain loop", "saddlepoint", 1.10)
+
+
+def bfloat16() -> bool:
+    if not computes_bfloat16(torch.device("cpu")):
+        print("\nDCGAN in bfloat16: MISSED, this CPU has no bfloat16 instructions, so there is nothing to measure")
+        return False
+    updates, data = 50, images(load(DCGAN).data.open())
+    cases = {
+        "plain loop, float32": lambda: theirs(plain.DCGAN(data), updates),
+        "saddlepoint, bfloat16": lambda: ours(DCGAN, updates, precision="bfloat16"),
+    }
+    result = race(cases, ROUNDS)
+    show("DCGAN, the same size, bfloat16", result, updates, "update")
+    return verdict("against the plain loop", result, "plain loop, float32", "saddlepoint, bfloat16", 1.6)
 
 
 def wgan_gp() -> bool:
@@ -141,7 +149,7 @@ def points() -> bool:
     return verdict("against the plain loop", result, "plain loop", "saddlepoint", 1.2)
 
 
-RACES = {"dcgan": dcgan, "wgan-gp": wgan_gp, "r1": r1, "points": points}
+RACES = {"dcgan": dcgan, "bfloat16": bfloat16, "wgan-gp": wgan_gp, "r1": r1, "points": points}
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from saddlepoint.streams import Streams
 Side = Literal["real", "fake"]
 Mover = Literal["discriminator", "generator"]
 State = Mapping[str, Tensor]
+BOTH: tuple[Side, Side] = ("real", "fake")
 EMPTY: State = MappingProxyType({})
 
 
@@ -148,6 +149,7 @@ class Round:
         needs: the union of the needs of all terms due this turn.
         view: what is done to every image before the discriminator sees it.
         watched: whether the monitors read this turn; a term computes what is only shown, and costs, when they do.
+        together: judge the real and the fake side in one pass; for a discriminator that does not couple its batch.
         couples_batch: whether a sample's judgement depends on the others of its batch (batch norm). When it does not, a term may
             judge the few samples it needs instead of the whole batch.
     """
@@ -164,7 +166,9 @@ class Round:
         view: View = _unchanged,
         watched: bool = True,
         couples_batch: bool = True,
+        together: bool = False,
     ) -> None:
+        self._together = together
         self._real = real
         self._fake = fake
         self._judge = judge
@@ -271,13 +275,30 @@ class Round:
         Who asks for a fresh pass says itself whether it wants `features`; of the shared ones they are declared as needs.
         """
         if key not in self._judgements:
-            example = example if example is not None else self._example(key)
-            image = example.image
-            if InputGradient(key) in self._needs and not image.requires_grad:
-                image = image.detach().requires_grad_()
-            self._images[key] = image
-            self._judgements[key] = self._judge(example._replace(image=self._view(image)), features or Features(key) in self._needs)
+            if self._together and key in BOTH:
+                self._judge_both()
+            else:
+                seen = self._seen(key, example if example is not None else self._example(key))
+                self._judgements[key] = self._judge(seen, features or Features(key) in self._needs)
         return self._judgements[key]
+
+    def _seen(self, key: str, example: Example) -> Example:
+        """The example as the discriminator sees it; its raw image is kept, and takes a gradient where one is needed."""
+        image = example.image
+        if InputGradient(key) in self._needs and not image.requires_grad:
+            image = image.detach().requires_grad_()
+        self._images[key] = image
+        return example._replace(image=self._view(image))
+
+    def _judge_both(self) -> None:
+        axis = len(self.streams.leading)
+        seen = [self._seen(key, self._example(key)) for key in BOTH]
+        sizes = [example.image.shape[axis] for example in seen]
+        wanted = any(Features(key) in self._needs for key in BOTH)
+        judged = self._judge(_joined(seen[0], seen[1], axis), wanted)
+        blocks = {name: block.split(sizes, axis) for name, block in judged.features.items()}
+        for number, (key, scores) in enumerate(zip(BOTH, judged.scores.split(sizes, axis), strict=True)):
+            self._judgements[key] = Judgement(scores, {name: parts[number] for name, parts in blocks.items()})
 
     def judged(self, key: str) -> bool:
         """Whether the discriminator has already judged `key` this turn."""
@@ -309,6 +330,16 @@ class Round:
         if key not in examples:
             raise ValueError(f'"{key}" was not judged in this round: give its example, or use one of {", ".join(examples)}')
         return examples[key]()
+
+
+def _joined(first: Example, second: Example, axis: int) -> Example:
+    """Two examples as one batch; a label or latent that one of them lacks is nobody's."""
+    image = torch.cat([first.image, second.image], axis)
+    extras = [
+        None if one is None or other is None else torch.cat([one, other], axis)
+        for one, other in ((first.label, second.label), (first.latent, second.latent))
+    ]
+    return Example(image, *extras)
 
 
 Registry = Mapping[str, Callable[..., Any]]

@@ -107,14 +107,14 @@ def penalized(name: str, whose: str, weight: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("whose", WHOSE)
 @pytest.mark.parametrize("weight", [0, {"name": "after", "start": 4, "value": 1.0}, {"name": "linear", "start": 0.0, "end": 0.0}])
 def test_weight_0_is_absence(name: str, whose: str, weight: Any) -> None:
-    """To the bit over four updates, and without one pass more."""
+    """To the bit over four updates, and without one pass more: on points both sides are judged in one."""
     arms = [session_of(recipe) for recipe in (recipe_with(), penalized(name, whose, weight))]
     passes = [Passes(session.game) for session in arms]
     absent, weightless = (kept(play(session, 4)) for session in arms)
     assert differing(absent, weightless) == []
     for mover, player in arms[1].game.players.items():
         assert player.needs({"discriminator": 3, "generator": 3}) == frozenset(), f"the {mover}'s passes are prepared for nothing"
-    assert passes[0].by_turn == passes[1].by_turn == {"discriminator": [5, 5] * 4, "generator": [5] * 4}
+    assert passes[0].by_turn == passes[1].by_turn == {"discriminator": [10] * 4, "generator": [5] * 4}
 
 
 @pytest.mark.parametrize("name", PENALTIES)
@@ -131,5 +131,5 @@ def test_every_third_update_costs_its_pass_every_third_update(name: str) -> None
     for update in range(7):
         before = len(passes.by_turn["discriminator"])
         play(session, 1)
-        assert len(passes.by_turn["discriminator"]) - before == 2 + (own if update % 3 == 0 else 0)
-    assert len(passes.by_turn["discriminator"]) == 14 + own * math.ceil(7 / 3)
+        assert len(passes.by_turn["discriminator"]) - before == 1 + (own if update % 3 == 0 else 0)
+    assert len(passes.by_turn["discriminator"]) == 7 + own * math.ceil(7 / 3)

@@ -10,19 +10,20 @@ from saddlepoint.recipe import Recipe, gives_images, header, load, shipped
 from saddlepoint.streams import Streams
 from tests.battery.games import Passes, differing, kept, play, session_of
 
-# Passes of the discriminator in one of its turns and in the generator's: one a side, one for interpolates, one for SDP's reals.
+# Passes of the discriminator in one of its turns and in the generator's: one a side (on points, one for both), one for interpolates,
+# one for SDP's reals.
 PASSES: dict[str, tuple[int, int]] = {
     "dcgan": (2, 1),
     "gan": (2, 1),
     "hinge": (2, 1),
     "hinge-sdp": (2, 2),
-    "iwgan": (2, 1),
+    "iwgan": (1, 1),
     "lsgan": (2, 1),
     "lsgan-sdp": (2, 2),
     "r1": (2, 1),
     "sn-gan": (2, 1),
     "sn-gan-sdp": (2, 2),
-    "wegan": (2, 1),
+    "wegan": (1, 1),
     "wegan-non-saturating": (2, 1),
     "wgan": (2, 1),
     "wgan-gp": (3, 1),

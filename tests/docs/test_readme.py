@@ -14,7 +14,7 @@ README = ROOT / "README.md"
 
 # What this test does not run, and why.
 ELSEWHERE = {
-    "make demo": "installs first and trains for minutes; it is `saddlepoint train dcgan`, whose pieces have tests of their own",
+    "make demo": "installs first and trains for minutes; it is `saddlepoint train r1`, whose pieces have tests of their own",
     "make test": "runs this test",
 }
 
@@ -55,5 +55,5 @@ def test_it_opens_with_the_two_commands_and_then_a_picture() -> None:
     assert commands(first) == ["make demo", "make test"]
     assert text.index("make test") < text.index("![") < text.index("## ")
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-    assert "$(BIN)/saddlepoint train dcgan" in makefile, "the picture's caption says which command made it"
-    assert f"{load('dcgan').schedule.updates:,} updates" in text
+    assert "$(BIN)/saddlepoint train r1" in makefile, "the picture's caption says which command made it"
+    assert f"{load('r1').schedule.updates:,} updates" in text

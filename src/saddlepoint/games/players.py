@@ -98,7 +98,7 @@ class Player:
         """The norm of this player's gradient, `[*]`, one a replica."""
         gradients = self._gradients()
         if not self.leading:
-            norm: Tensor = torch.nn.utils.get_total_norm(gradients)
+            norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
             return norm
         flat = [torch.linalg.vector_norm(gradient.flatten(len(self.leading)), dim=-1) for gradient in gradients]
         joint: Tensor = torch.linalg.vector_norm(torch.stack(flat), dim=0)
@@ -111,7 +111,8 @@ class Player:
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(update)
         self.optimizer.step()
-        self.optimizer.zero_grad(set_to_none=True)
+        for parameter in self.parameters.values():
+            parameter.grad = None
         for projection in self.projections:
             projection(self.parameters)
         self.updates += 1

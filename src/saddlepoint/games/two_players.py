@@ -45,6 +45,9 @@ class TwoPlayers:
         self._precision = precision
         self._dtype = dtype
         self._moving: tuple[Mover, ...] | None = None
+        self._couples_batch = discriminator.couples_batch
+        # On points a pass costs its calls, not its arithmetic: one for both sides is a third of a turn less.
+        self._together = len(discriminator.shape) == 1 and not self._couples_batch
         self._remembering = {name: [term for term in player.terms() if states[term[0]]] for name, player in players.items()}
 
     @property
@@ -65,7 +68,8 @@ class TwoPlayers:
             clock=clock,
             needs=needs,
             watched=watched,
-            couples_batch=self.discriminator.couples_batch,
+            couples_batch=self._couples_batch,
+            together=self._together and "discriminator" in turn.movers,
         )
 
     def fake(self, streams: Streams, mover: Mover) -> Example:

@@ -60,6 +60,10 @@ class Weighted(Remembering):
         sigma: Tensor = self.spectral(self.matrix())
         return self.weight / sigma.reshape(sigma.shape[:-2] + (1,) * (self.weight.ndim - sigma.ndim + 2))
 
+    @property
+    def remembers(self) -> bool:
+        return self.spectral is not None
+
     def observe(self) -> None:
         """One power iteration on the weight as it is now."""
         if self.spectral is not None:

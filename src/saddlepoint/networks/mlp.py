@@ -119,10 +119,12 @@ class Hidden(nn.Module):
         super().__init__()
         self.linear = layers.linear(inputs, outputs, bias=layers.biased)
         self.normalization = layers.normalization(outputs)
-        self.activation = activation
+        self.activation = ACTIVATIONS[activation]
 
     def forward(self, x: Tensor, twice: bool = False) -> Tensor:
-        return ACTIVATIONS[self.activation](self.normalization(self.linear(x)))
+        x = self.linear(x)
+        # In small games a call of a module that does nothing is a cost one can measure.
+        return self.activation(x if isinstance(self.normalization, nn.Identity) else self.normalization(x))
 
 
 def _laws(path: str, layer: nn.Module) -> dict[str, Law]:

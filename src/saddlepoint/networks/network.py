@@ -36,6 +36,7 @@ class Generator(nn.Module):
         self.shape = tuple(shape)
         self.leading = tuple(leading)
         self.body = body
+        self._remembering = remembering(self)
 
     def forward(self, latents: Tensor) -> Tensor:
         _check("latents", latents, self.leading, (self.latent,))
@@ -43,12 +44,12 @@ class Generator(nn.Module):
 
     def observe(self) -> None:
         """After the generator's update, once a turn."""
-        for layer in _remembering(self):
+        for layer in self._remembering:
             layer.observe()
 
     def forget(self) -> None:
         """After a turn in which the generator did not move."""
-        for layer in _remembering(self):
+        for layer in self._remembering:
             layer.forget()
 
 
@@ -85,6 +86,7 @@ class Discriminator(nn.Module):
         self.flat = flat
         self.twice_differentiated = twice_differentiated
         self.block_names = numbered(len(blocks))
+        self._remembering = remembering(self)
 
     @property
     def couples_batch(self) -> bool:
@@ -110,12 +112,12 @@ class Discriminator(nn.Module):
 
     def observe(self) -> None:
         """After the discriminator's update, once a turn."""
-        for layer in _remembering(self):
+        for layer in self._remembering:
             layer.observe()
 
     def forget(self) -> None:
         """After a turn in which the discriminator did not move."""
-        for layer in _remembering(self):
+        for layer in self._remembering:
             layer.forget()
 
     def _differentiates_twice(self, image: Tensor) -> bool:
@@ -205,5 +207,6 @@ def _check(what: str, given: Tensor, leading: tuple[int, ...], shape: tuple[int,
         raise ValueError(f"{what} have the shape {tuple(given.shape)}; this network takes ({right})")
 
 
-def _remembering(network: nn.Module) -> list[Remembering]:
-    return [layer for layer in network.modules() if isinstance(layer, Remembering)]
+def remembering(network: nn.Module) -> tuple[Remembering, ...]:
+    """The layers of a network that remember: found once, since walking through its modules costs as much as a small layer."""
+    return tuple(layer for layer in network.modules() if isinstance(layer, Remembering) and layer.remembers)

@@ -17,7 +17,7 @@ from torch import Tensor
 from saddlepoint.data.source import Source
 from saddlepoint.errors import Diverged, InputError, Interrupted
 from saddlepoint.recipe import Recipe
-from saddlepoint.training.assembly import choose_threads, latents_of
+from saddlepoint.training.assembly import choose_threads, computes_bfloat16, latents_of
 from saddlepoint.training.checkpoints import CheckpointWriter, Snapshot, read_checkpoint, updates_at_hand
 from saddlepoint.training.events import Events
 from saddlepoint.training.folder import (
@@ -319,6 +319,8 @@ class _Log:
         for message in warnings:
             self._events.write("warning", first, message=message)
             self._observer.warned(message)
+        if self._session.recipe.precision == "bfloat16" and not computes_bfloat16(self._session.device):
+            self._observer.warned("precision: this CPU has no bfloat16 instructions; float32 is many times faster")
         if first > 0:
             return
         players = self._session.game.players

@@ -1,5 +1,6 @@
 """One loop for every method: a turn is a round, a backward pass for its movers, a step. No method is named here."""
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -66,7 +67,7 @@ class Trainer:
         held_out = self._held_out_scores() if watched and "discriminator" in turn.movers else None
         for real in self._reals:
             round = self.game.round(turn, real, self.streams, watched=watched)
-            losses = [player.total(round) / self._accumulation for player in movers]
+            losses = [self._share(player.total(round)) for player in movers]
             for number, (player, loss) in enumerate(zip(movers, losses, strict=True), 1):
                 torch.autograd.backward(loss.sum(), inputs=[*player.parameters.values()], retain_graph=number < len(movers))
         records = dict(round.records)
@@ -77,6 +78,9 @@ class Trainer:
             player.step(norm, self.updates)
         self.game.observe(turn, round)
         return records if held_out is None else records | score_monitors(self.game, round, held_out)
+
+    def _share(self, loss: Tensor) -> Tensor:
+        return loss if self._accumulation == 1 else loss / self._accumulation
 
     def _draw(self) -> Example:
         return self._lay_out(self.source.batch(self.streams, self._batch))
@@ -95,7 +99,8 @@ class Trainer:
         return example
 
     def _check(self, player: Player, records: Mapping[str, Tensor], norm: Tensor) -> None:
-        if bool(torch.isfinite(records[f"{player.name}/loss"] + norm).all()):
+        # A sum over replicas is finite only if each is, and leaves one number to wait for.
+        if math.isfinite((records[f"{player.name}/loss"] + norm).sum().item()):
             return
         own = {name: value for name, value in records.items() if name.startswith(f"{player.name}/") and not name.endswith("/loss")}
         losses = [name for name, value in own.items() if not bool(torch.isfinite(value).all())]
