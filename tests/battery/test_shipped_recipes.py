@@ -10,8 +10,8 @@ from saddlepoint.recipe import Recipe, gives_images, header, load, shipped
 from saddlepoint.streams import Streams
 from tests.battery.games import Passes, differing, kept, play, session_of
 
-# Passes of the discriminator in one of its turns and in the generator's: one a side (for points one for both), one for interpolates,
-# one for SDP's reals.
+# Passes of the discriminator in one of its turns and in the generator's: one a side (for points one for both), one for
+# interpolates, one for SDP's reals.
 PASSES: dict[str, tuple[int, int]] = {
     "dcgan": (2, 1),
     "gan": (2, 1),
