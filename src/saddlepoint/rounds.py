@@ -340,6 +340,3 @@ def _joined(first: Example, second: Example, axis: int) -> Example:
         for one, other in ((first.label, second.label), (first.latent, second.latent))
     ]
     return Example(image, *extras)
-
-
-Registry = Mapping[str, Callable[..., Any]]

@@ -69,7 +69,9 @@ class Trainer:
             round = self.game.round(turn, real, self.streams, watched=watched)
             losses = [self._share(player.total(round)) for player in movers]
             for number, (player, loss) in enumerate(zip(movers, losses, strict=True), 1):
-                torch.autograd.backward(loss.sum(), inputs=[*player.parameters.values()], retain_graph=number < len(movers))
+                # Ones as the losses' gradient: what is differentiated is their sum over replicas.
+                ones, inputs = torch.ones_like(loss), [*player.parameters.values()]
+                torch.autograd.backward(loss, ones, inputs=inputs, retain_graph=number < len(movers))
         records = dict(round.records)
         for player in movers:
             norm = player.gradient_norm()
