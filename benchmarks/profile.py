@@ -1,6 +1,6 @@
 """Where the time of an update goes, by operation, for a DCGAN at 32 px and for the game of points.
 
-    python -m benchmarks.profile
+python -m benchmarks.profile
 """
 
 from collections.abc import Mapping

@@ -165,7 +165,8 @@ def sample(
 
     opened = open_run(run)
     count = n if n is not None else DEFAULT_COUNTS[form]
-    where = out if out is not None else run / "samples" / f"{form}-seed{seed}{'.png' if form != 'files' else ''}"
+    told = [form, f"seed{seed}", *(["raw"] if weights == "raw" else []), *([f"{checkpoint:06d}"] if checkpoint is not None else [])]
+    where = out if out is not None else run / "samples" / ("-".join(told) + (".png" if form != "files" else ""))
     with console(as_json) as screen:
         written = write_samples(opened, where, form, count, seed, weights=weights, checkpoint=checkpoint, screen=screen)
     _say({"samples": str(written), "n": count, "seed": seed}, as_json)

@@ -102,6 +102,8 @@ class Run:
 
     def generator(self, weights: Weights = "average", checkpoint: int | None = None) -> Generator:
         """The generator of a checkpoint, in eval mode."""
+        if weights not in ("average", "raw"):
+            raise InputError([f"weights: {weights!r} is not one of average, raw"])
         key = (checkpoint, weights)
         if key not in self._loaded:
             kept = weights == "average" and self.recipe.average.decay > 0

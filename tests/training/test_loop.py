@@ -153,3 +153,12 @@ def test_accumulation_averages_the_gradients_of_several_batches(tmp_path: Path) 
         return weight.detach() - before
 
     torch.testing.assert_close(moved(2, 0), (moved(1, 0) + moved(1, 1)) / 2, rtol=0, atol=1e-12)
+
+
+def test_a_lazy_penalty_is_logged_though_the_log_never_meets_it(tmp_path: Path) -> None:
+    lazy = {"name": "r1", "weight": {"name": "every", "period": 4, "value": 0.5}}
+    recipe = load(POINTS | {"penalties": {"discriminator": [lazy]}, "log": {"every": 4}, "checkpoints": {"every": 2, "keep": 9}})
+    run = loop.train(recipe, tmp_path / "run")
+    values = [event["values"] for event in events(run) if event["event"] == "progress"]
+    assert all(value["discriminator/penalty r1"] > 0 for value in values)
+    assert prove(run, 2) == []

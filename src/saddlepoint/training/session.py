@@ -69,6 +69,7 @@ class Session:
             "players": {name: player.updates for name, player in self.game.players.items()},
             "streams": self.streams.state(),
             "optimizers": numbers,
+            "latest": {name: value.item() for name, value in self.trainer.latest.items()},
             "recipe": self.recipe.to_mapping(),
             "data": self.source.digest,
             "shape": list(self.source.shape),
@@ -93,6 +94,8 @@ class Session:
             self.game.states[key] = _restored(state, _within(training, f"state/{key}/"), f"state of {key}")
         self.streams.load_state(snapshot.state["streams"])
         self.trainer.updates = snapshot.update
+        latest = snapshot.state["latest"]
+        self.trainer.latest = {name: torch.tensor(value, dtype=torch.float64) for name, value in latest.items()}
 
     def load_weights(self, snapshot: Snapshot) -> None:
         """Take the networks' weights only (a warm start).

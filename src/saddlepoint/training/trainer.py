@@ -41,13 +41,17 @@ class Trainer:
         self.streams = streams
         self.average = average
         self.updates = 0
+        self.latest: dict[str, Tensor] = {}
         self._batch = batch
         self._accumulation = accumulation
         self._channels_last = channels_last
         self._reals: list[Example] = []
 
     def update(self, *, watched: bool = False) -> dict[str, Tensor]:
-        """One update: every turn that is due, then the average. What the last round of each turn noted, `[*]` by name."""
+        """One update: every turn that is due, then the average. What the last round of each turn noted, `[*]` by name.
+
+        A penalty that is not due is noted with its latest value, or one done every fourth update would hardly meet the log.
+        """
         records: dict[str, Tensor] = {}
         for turn in self.game.turns:
             if self.updates % turn.every:
@@ -57,7 +61,8 @@ class Trainer:
         if self.average is not None:
             self.average.update()
         self.updates += 1
-        return records
+        self.latest |= {name: value for name, value in records.items() if "/penalty " in name}
+        return self.latest | records
 
     def step(self, turn: Turn, *, watched: bool = False) -> dict[str, Tensor]:
         """One turn: all losses before any step, the movers' gradients only, then each mover steps."""
