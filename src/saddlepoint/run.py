@@ -14,7 +14,7 @@ from saddlepoint.report.page import write_report
 from saddlepoint.streams import Streams
 from saddlepoint.training import loop
 from saddlepoint.training.assembly import DTYPES, build_networks, choose_device, latents_of
-from saddlepoint.training.checkpoints import Snapshot, copy_into, read_checkpoint
+from saddlepoint.training.checkpoints import Snapshot, copy_into, read_checkpoint, updates_at_hand
 from saddlepoint.training.folder import free_name, open_folder, stored_recipe
 from saddlepoint.training.loop import Observer
 from saddlepoint.training.samples import sample_blocks
@@ -104,7 +104,8 @@ class Run:
         """The generator of a checkpoint, in eval mode."""
         if weights not in ("average", "raw"):
             raise InputError([f"weights: {weights!r} is not one of average, raw"])
-        key = (checkpoint, weights)
+        newest = updates_at_hand(self.path)[-1:]
+        key = (newest[0] if checkpoint is None and newest else checkpoint, weights)
         if key not in self._loaded:
             kept = weights == "average" and self.recipe.average.decay > 0
             snapshot = read_checkpoint(self.path, checkpoint, only="average" if kept else "generator")

@@ -1,3 +1,5 @@
+import os
+import stat
 from pathlib import Path
 
 import numpy as np
@@ -198,3 +200,13 @@ def orange(picture: Image.Image) -> tuple[float, float]:
 def spread(picture: Image.Image) -> float:
     pixels = np.asarray(picture).astype(int)[45:]
     return float(np.argwhere(np.abs(pixels - np.array((224, 130, 60))).sum(-1) < 90).std())
+
+
+def test_a_device_is_written_through_and_stays_a_device(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    replace_file(pipe, b"content")
+    assert os.read(reader, 100) == b"content"
+    os.close(reader)
+    assert stat.S_ISFIFO(pipe.stat().st_mode)

@@ -10,6 +10,7 @@ from benchmarks.killing import RECIPE
 
 from saddlepoint.errors import Diverged, InputError
 from saddlepoint.recipe import load
+from saddlepoint.run import Run
 from saddlepoint.training import loop
 from saddlepoint.training.checkpoints import read_checkpoint, updates_at_hand
 from saddlepoint.training.proof import differences, prove
@@ -162,3 +163,17 @@ def test_a_lazy_penalty_is_logged_though_the_log_never_meets_it(tmp_path: Path) 
     values = [event["values"] for event in events(run) if event["event"] == "progress"]
     assert all(value["discriminator/penalty r1"] > 0 for value in values)
     assert prove(run, 2) == []
+
+
+def test_two_penalties_of_one_name_are_told_apart(tmp_path: Path) -> None:
+    both = [{"name": "gradient", "at": side, "centre": 0.0, "weight": weight} for side, weight in (("real", 1.0), ("fake", 2.0))]
+    run = loop.train(load(POINTS | {"penalties": {"discriminator": both}}), tmp_path / "run")
+    values = events(run)[-3]["values"]
+    assert values["discriminator/penalty gradient 0"] != values["discriminator/penalty gradient 1"]
+
+
+def test_an_open_run_samples_its_newest_checkpoint(tmp_path: Path) -> None:
+    run = Run(loop.train(load(POINTS), tmp_path / "run"))
+    before = run.sample(3, seed=1)
+    run.resume(updates=20)
+    assert not torch.equal(run.sample(3, seed=1), before)

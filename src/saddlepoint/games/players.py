@@ -87,8 +87,11 @@ class Player:
         by_side: dict[Side, Tensor | None] = {"real": sides.real, "fake": sides.fake}
         parts = [self._mean(side, losses, round) for side, losses in by_side.items() if losses is not None]
         for number, penalty, weight in self.due(round.clock):
+            label = self._label(number, penalty)
+            round.prefix = f"{self.name}/" if label == penalty.name else f"{self.name}/{number} "
             value = penalty(round, self.states[self._penalty_key(number)])
-            round.record(f"penalty {penalty.name}", value)
+            round.prefix = f"{self.name}/"
+            round.record(f"penalty {label}", value)
             parts.append(weight * value)
         total = functools.reduce(torch.add, parts)
         round.record("loss", total)
@@ -137,6 +140,11 @@ class Player:
         scale = (largest / (norm + 1e-6)).clamp(max=1.0)
         for gradient in self._gradients():
             gradient.mul_(scale.reshape(scale.shape + (1,) * (gradient.ndim - scale.ndim)))
+
+    def _label(self, number: int, penalty: Penalty) -> str:
+        """What the log calls a penalty: its name, with its number where the player has several of that name."""
+        several = sum(other.name == penalty.name for other in self.penalties) > 1
+        return f"{penalty.name} {number}" if several else penalty.name
 
     def _weighting_key(self, side: Side) -> str:
         return f"{self.name}/weighting {side}"

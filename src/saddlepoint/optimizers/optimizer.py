@@ -14,6 +14,8 @@ from saddlepoint.schedules import Schedule
 
 def _is_rate(schedule: Schedule) -> Schedule:
     numbers = [value for name, value in schedule if name in ("value", "start", "end")]
+    if any(name == "step" and value < 0 for name, value in schedule):
+        raise ValueError("a rate of falling stairs ends below 0; use linear or cosine")
     if min(numbers) < 0 or max(numbers) == 0:
         raise ValueError(f"{min(numbers):g} is not a rate; give a number above 0")
     return schedule

@@ -280,7 +280,7 @@ def _memory_told(recipe: Recipe) -> Iterator[None]:
 def _out_of_memory(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
-    known = ("not enough memory", "can't allocate memory", "out of memory")
+    known = ("not enough memory", "can't allocate memory", "out of memory", "size calculation overflowed")
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or any(words in str(error).lower() for words in known)
 
 

@@ -123,6 +123,11 @@ def write_png(image: Image.Image, path: Path) -> None:
 
 def replace_file(path: Path, content: bytes) -> None:
     """Put `content` at `path` in one step; nothing is left behind when that fails. Raises `OSError`."""
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        # A device or a pipe is written through: a rename would put a file in its place.
+        path.write_bytes(content)
+        return
     beside = path.parent / f".{path.name}.{os.getpid()}.partial"
     try:
         beside.write_bytes(content)
