@@ -16,6 +16,7 @@ from saddlepoint.training.checkpoints import read_checkpoint, updates_at_hand
 from saddlepoint.training.proof import differences, prove
 from saddlepoint.training.session import Session
 
+PLAYERS = ("generator", "discriminator")
 POINTS: dict[str, Any] = {
     "data": "8-gaussians",
     "networks": {"family": "mlp", "latent": 2, "width": 8},
@@ -177,3 +178,13 @@ def test_an_open_run_samples_its_newest_checkpoint(tmp_path: Path) -> None:
     before = run.sample(3, seed=1)
     run.resume(updates=20)
     assert not torch.equal(run.sample(3, seed=1), before)
+
+
+def test_growing_past_a_rates_end_is_said(tmp_path: Path) -> None:
+    falling = {"name": "adam", "lr": {"name": "linear", "start": 1e-3, "end": 1e-4}}
+    run = loop.train(load(POINTS | {"optimizers": falling}), tmp_path / "run")
+    loop.resume(run, updates=20)
+    told = [event["message"] for event in events(run) if event["event"] == "warning"]
+    assert told == [
+        f"optimizers.{player}.lr: its schedule ends at update 12 and stays at 0.0001 from there on" for player in PLAYERS
+    ]

@@ -17,6 +17,7 @@ from torch import Tensor
 from saddlepoint.data.source import Source
 from saddlepoint.errors import Diverged, InputError, Interrupted
 from saddlepoint.recipe import Recipe
+from saddlepoint.schedules import Cosine, Linear
 from saddlepoint.training.assembly import choose_threads, computes_bfloat16, latents_of
 from saddlepoint.training.checkpoints import CheckpointWriter, Snapshot, read_checkpoint, updates_at_hand
 from saddlepoint.training.events import Events
@@ -105,7 +106,7 @@ def resume(run: Path, updates: int | None = None, observer: Observer | None = No
         _warm_start(session, first_weights)
     else:
         session.restore(snapshot)
-        warnings = _changes(snapshot.state["made_under"], _made_under(session))
+        warnings = _changes(snapshot.state["made_under"], _made_under(session)) + _ended_rates(recipe)
     with _disk_told(folder), Events(folder.events, _events_bytes(snapshot)) as events:
         write_recipe(folder, recipe)
         _note_session(session, folder)
@@ -200,6 +201,16 @@ def _grown(recipe: Recipe, updates: int) -> Recipe:
     mapping = recipe.to_mapping()
     mapping["schedule"]["updates"] = updates
     return Recipe.from_mapping(mapping)
+
+
+def _ended_rates(recipe: Recipe) -> list[str]:
+    """The learning rates whose schedule ends before the run does, a line each."""
+    rates = {f"optimizers.{player}.lr": record.lr for player, record in recipe.optimizers}
+    return [
+        f"{field}: its schedule ends at update {rate.last} and stays at {rate.end:g} from there on"
+        for field, rate in rates.items()
+        if isinstance(rate, Linear | Cosine) and rate.last is not None and rate.last < recipe.schedule.updates
+    ]
 
 
 def _made_under(session: Session) -> dict[str, Any]:
