@@ -1,0 +1,101 @@
+"""What a measure is given: sets of samples, and what an extractor, a discriminator or the data said of them."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A set of `n` samples and what was seen of them, row by row.
+
+    Args:
+        images: as bytes, uint8 `[n, C, H, W]`; or points, float `[n, d]`.
+        features: of the extractor, `[n, d]`.
+        logits: of the extractor's classifier, `[n, K]`; None when it has none.
+        labels: int64 `[n]`; None when there are none.
+        scores: of the run's discriminator in eval mode, `[n]`; None when there is none.
+    """
+
+    images: Tensor
+    features: Tensor
+    logits: Tensor | None = None
+    labels: Tensor | None = None
+    scores: Tensor | None = None
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def rows(self, chosen: Tensor | slice) -> "Sample":
+        """Some of the samples.
+
+        >>> import torch
+        >>> len(Sample(torch.zeros(5, 2), torch.zeros(5, 2)).rows(slice(0, 3)))
+        3
+        """
+        return Sample(
+            self.images[chosen],
+            self.features[chosen],
+            *(None if seen is None else seen[chosen] for seen in (self.logits, self.labels, self.scores)),
+        )
+
+
+class Generating(Protocol):
+    """A generator, for the measures that need samples of their own."""
+
+    @property
+    def latent(self) -> int:
+        """Numbers in a latent."""
+        ...
+
+    @property
+    def latent_distribution(self) -> str:
+        """`normal`, or `uniform` on (-1, 1)."""
+        ...
+
+    def latents(self, start: int, stop: int) -> Tensor:
+        """Latents number `start` to `stop - 1` of a fixed set of the evaluation's own, `[stop - start, latent]`."""
+        ...
+
+    def generate(self, latents: Tensor) -> Tensor:
+        """Images in [-1, 1] `[n, C, H, W]`, or points `[n, d]`, in eval mode; differs for latents only."""
+        ...
+
+    def see(self, generated: Tensor) -> Sample:
+        """What `generate` gave, as bytes and through the extractor."""
+        ...
+
+
+@dataclass(frozen=True)
+class GaussianMixture:
+    """The law the data was drawn from, where it is known: equal weights, covariance `std^2 I`.
+
+    Args:
+        means: `[k, d]`, float64.
+        std: of each coordinate.
+    """
+
+    means: Tensor
+    std: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """Everything a measure may read; it says in `uses` what it needs.
+
+    Args:
+        real: the real samples that the fakes are compared with (which split they are of is in the card).
+        fake: the generated samples.
+        train: samples that the generator was trained on.
+        held_out: real samples that it was not trained on.
+        mixture: the law of the data.
+        generator: for measures that draw samples of their own.
+    """
+
+    real: Sample
+    fake: Sample
+    train: Sample | None = None
+    held_out: Sample | None = None
+    mixture: GaussianMixture | None = None
+    generator: Generating | None = None
