@@ -11,12 +11,13 @@ from rich.progress import track
 from torch import Tensor
 
 from saddlepoint.errors import InputError
+from saddlepoint.latents import interpolate
 from saddlepoint.run import Run, Weights
 from saddlepoint.streams import ROWS, Streams
 from saddlepoint.training.assembly import DTYPES, choose_device, latents_of
 from saddlepoint.training.folder import made_folder
 from saddlepoint.training.pictures import image_grid, point_plot, write_png
-from saddlepoint.training.samples import generate, interpolate
+from saddlepoint.training.samples import generate
 
 Form = Literal["grid", "files", "slerp"]
 SLERP_STEPS = 10

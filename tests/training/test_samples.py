@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from saddlepoint.latents import interpolate, slerp
 from saddlepoint.networks.dcgan import Dcgan
 from saddlepoint.streams import Streams
 from saddlepoint.training.assembly import Latents
-from saddlepoint.training.samples import generate, interpolate, sample_blocks, slerp
+from saddlepoint.training.samples import generate, sample_blocks
 
 FAMILY = Dcgan(width=4, latent=8)
 
