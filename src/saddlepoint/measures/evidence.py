@@ -27,6 +27,11 @@ class Sample:
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def coordinates(self) -> Tensor:
+        """What distances are taken between: the points themselves `[n, d]`, or the features of images."""
+        return self.images if self.images.ndim == 2 and self.images.is_floating_point() else self.features
+
     def rows(self, chosen: Tensor | slice) -> "Sample":
         """Some of the samples.
 
@@ -66,6 +71,21 @@ class Generating(Protocol):
         """What `generate` gave, as bytes and through the extractor."""
         ...
 
+    def features(self, generated: Tensor) -> Tensor:
+        """The extractor's features of what `generate` gave *without rounding to bytes*, `[n, d]`.
+
+        Steps of path lengths change a pixel by far less than a byte's step, so through bytes they would be lost.
+        """
+        ...
+
+
+class Encoding(Protocol):
+    """An encoder, for the measures that judge codes."""
+
+    def encode(self, images: Tensor) -> Tensor:
+        """Codes of images in [-1, 1] `[n, C, H, W]`, or of points `[n, d]`, in eval mode: `[n, latent]`."""
+        ...
+
 
 @dataclass(frozen=True)
 class GaussianMixture:
@@ -91,6 +111,7 @@ class Evidence:
         held_out: real samples that it was not trained on.
         mixture: the law of the data.
         generator: for measures that draw samples of their own.
+        encoder: from images to latents, for games that have one.
     """
 
     real: Sample
@@ -99,3 +120,4 @@ class Evidence:
     held_out: Sample | None = None
     mixture: GaussianMixture | None = None
     generator: Generating | None = None
+    encoder: Encoding | None = None

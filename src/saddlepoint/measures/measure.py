@@ -13,7 +13,7 @@ from saddlepoint.rounds import Record
 from saddlepoint.streams import Streams
 
 # What a measure may use of the evidence, beside the images and features of both sides, which are always there.
-Use = Literal["logits", "labels", "scores", "train", "held-out", "mixture", "generator"]
+Use = Literal["logits", "labels", "scores", "train", "held-out", "mixture", "generator", "encoder"]
 
 
 @dataclass(frozen=True)
@@ -108,6 +108,7 @@ WANTED: Mapping[Use, str] = {
     "held-out": "evaluate a run, or give held-out images",
     "mixture": "the data is not a known mixture of Gaussians",
     "generator": "evaluate a run: a folder of images cannot draw more",
+    "encoder": "evaluate a run whose game has an encoder",
 }
 
 
@@ -121,6 +122,7 @@ def _has(evidence: Evidence, use: Use) -> bool:
         "held-out": evidence.held_out is not None,
         "mixture": evidence.mixture is not None,
         "generator": evidence.generator is not None,
+        "encoder": evidence.encoder is not None,
     }
     return found[use]
 
