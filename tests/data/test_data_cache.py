@@ -22,6 +22,7 @@ from saddlepoint.data.arrays import ArraySource
 from saddlepoint.data.folder import Folder
 from saddlepoint.data.source import Progress
 from saddlepoint.errors import InputError
+from saddlepoint.storage import cache_folder
 from tests.data.drawing import draw_folder
 
 IMAGES = 8
@@ -63,13 +64,13 @@ def test_a_second_opening_decodes_nothing(pictures: Path, monkeypatch: pytest.Mo
 
 
 def test_where_the_cache_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    assert cache_room.cache_folder() == tmp_path / "cache"
+    assert cache_folder() == tmp_path / "cache"
     monkeypatch.delenv("SADDLEPOINT_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_room.cache_folder() == tmp_path / "xdg" / "saddlepoint"
+    assert cache_folder() == tmp_path / "xdg" / "saddlepoint"
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_room.cache_folder() == tmp_path / "home" / ".cache" / "saddlepoint"
+    assert cache_folder() == tmp_path / "home" / ".cache" / "saddlepoint"
 
 
 @pytest.mark.parametrize("damage", ["pixel", "short", "index", "number", "no index", "no pixels"])

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from saddlepoint.errors import InputError
+from saddlepoint.storage import cache_folder, locked, replace_file
 
 FORMAT = 1
 CHUNK_IMAGES = 1024
@@ -81,14 +82,6 @@ class Writer:
 Build = Callable[[Writer], dict[str, Any]]
 
 
-def cache_folder() -> Path:
-    """`$SADDLEPOINT_CACHE`, else `saddlepoint` in `$XDG_CACHE_HOME`, else in `~/.cache`."""
-    chosen = os.environ.get("SADDLEPOINT_CACHE")
-    if chosen:
-        return Path(chosen).expanduser().absolute()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser().absolute() / "saddlepoint"
-
-
 def key_of(*parts: object) -> str:
     """The name of an entry: a digest of everything that decides its bytes."""
     return hashlib.sha256(json.dumps([FORMAT, *parts], sort_keys=True).encode()).hexdigest()
@@ -107,7 +100,7 @@ def open_or_build(key: str, build: Build) -> Entry:
             return _read(folder)
     except _DamagedError as error:
         damage = str(error)
-    with writing(folder.parent), _locked(folder.with_suffix(".lock")):
+    with writing(folder.parent), locked(folder.with_suffix(".lock")):
         try:
             if os.path.exists(folder):
                 return _read(folder)
@@ -135,30 +128,8 @@ def writing(folder: Path) -> Iterator[None]:
         ) from None
 
 
-def replace_file(path: Path, data: bytes) -> None:
-    """Write a file whole or not at all: beside, synced, renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
-    try:
-        with beside.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-
-
 class _DamagedError(Exception):
     pass
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    with path.open("ab") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
 
 
 def _write(folder: Path, build: Build) -> None:

@@ -8,8 +8,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from saddlepoint.data.cache import cache_folder, replace_file
 from saddlepoint.data.source import Progress
+from saddlepoint.storage import cache_folder, replace_file
 
 # A file changed this shortly before it was read could change again within the clock's step, unseen: it is read again next time.
 SETTLED_SECONDS = 2.0

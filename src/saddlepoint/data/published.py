@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from saddlepoint.data.arrays import ArraySource
-from saddlepoint.data.cache import CHUNK_IMAGES, Writer, cache_folder, key_of, open_or_build, writing
+from saddlepoint.data.cache import CHUNK_IMAGES, Writer, key_of, open_or_build, writing
 from saddlepoint.data.content import digests
 from saddlepoint.data.pictures import Resize, resized
 from saddlepoint.data.source import Data, Progress
 from saddlepoint.errors import InputError
+from saddlepoint.storage import cache_folder
 
 
 @dataclass(frozen=True)
