@@ -14,7 +14,7 @@ PACKAGE = Path(saddlepoint.__file__).parent
 # From left to right; modules in one group do not import one another, except within a room.
 ORDER: list[set[str]] = [
     {"errors"},
-    {"streams", "schedules", "latents"},
+    {"streams", "schedules", "latents", "storage"},
     {"rounds"},
     {"data", "networks", "extractors"},
     {"measures"},
