@@ -1,0 +1,132 @@
+"""The kernel distance (Bińkowski et al. 2018): an unbiased MMD with a cubic kernel; KID where the features are Inception's."""
+
+import math
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from saddlepoint.errors import InputError
+from saddlepoint.measures.blocks import BLOCKS, FEW, block_error
+from saddlepoint.measures.evidence import Evidence
+from saddlepoint.measures.feature_sets import check_feature_sets
+from saddlepoint.measures.kernels import Kernel, Polynomial, between, mean_without_diagonal, u_statistic, within
+from saddlepoint.measures.measure import Estimate, Measure, Quantity
+from saddlepoint.streams import Streams
+
+NAME = "kernel-distance"
+
+KID = Polynomial()
+
+
+def kernel_distance(real: Tensor, fake: Tensor, kernel: Kernel = KID) -> float:
+    r"""`sum_{i!=j} k(x_i,x_j)/(n(n-1)) + sum_{i!=j} k(y_i,y_j)/(m(m-1)) - 2 mean_ij k(x_i,y_j)`, in float64.
+
+    The kernel is `k(x,y) = (x . y / d + 1)^3`. All pairs are used: of all unbiased estimates of the squared MMD this has the
+    smallest variance. It may be negative. Holds the features in float64 and 2^22 kernel values.
+
+    Args:
+        real, fake: features `[n, d]` and `[m, d]`, two rows or more.
+
+    Raises:
+        InputError: fewer than two rows, different d, or features that are not finite.
+
+    >>> kernel_distance(torch.zeros(2, 1), torch.ones(3, 1))
+    7.0
+
+    Source: Bińkowski et al. 2018, section 4; Gretton et al. 2012, equation 3.
+    """
+    check_feature_sets(NAME, real, fake)
+    return u_statistic(real.detach().double(), fake.detach().double(), kernel)
+
+
+def kernel_distance_over_subsets(
+    real: Tensor, fake: Tensor, real_subsets: Tensor, fake_subsets: Tensor, kernel: Kernel = KID
+) -> Tensor:
+    r"""The kernel distance on each of S pairs of subsets, float64 `[S]`: the literature prints their mean and spread as KID.
+
+    The kernel of each pair of samples is computed once for all subsets: a subset's sum is a quadratic form of its counts.
+    The spread of these values is *not* the error of their mean, since subsets share samples.
+
+    Args:
+        real, fake: features `[n, d]` and `[m, d]`.
+        real_subsets, fake_subsets: rows of them by position, int64 `[S, k]`, k >= 2; usually 100 of 1,000, without replacement.
+
+    Raises:
+        InputError: subsets of fewer than two, or positions that are not there.
+
+    >>> real, fake = torch.zeros(4, 1), torch.ones(4, 1)
+    >>> kernel_distance_over_subsets(real, fake, torch.tensor([[0, 1], [2, 3]]), torch.tensor([[0, 1], [1, 2]]))
+    tensor([7., 7.], dtype=torch.float64)
+
+    Source: Bińkowski et al. 2018, section 4.
+    """
+    check_feature_sets(NAME, real, fake)
+    for side, features, subsets in (("real", real, real_subsets), ("fake", fake, fake_subsets)):
+        if subsets.ndim != 2 or subsets.shape[1] < 2 or int(subsets.min()) < 0 or int(subsets.max()) >= len(features):
+            shape = tuple(subsets.shape)
+            raise InputError(
+                [f"{NAME}: {side} subsets {shape} must be [S, k], k of 2 or more, of positions 0 … {len(features) - 1}"]
+            )
+    if len(real_subsets) != len(fake_subsets):
+        raise InputError([f"{NAME}: {len(real_subsets)} real subsets and {len(fake_subsets)} fake ones; give them in pairs"])
+    x, y = real.detach().double(), fake.detach().double()
+    counts = _counts(real_subsets, len(x)), _counts(fake_subsets, len(y))
+    sizes = real_subsets.shape[1], fake_subsets.shape[1]
+    own = [
+        mean_without_diagonal(sums.forms, sums.diagonal @ weights, size)
+        for sums, weights, size in (
+            (within(side, weights, kernel), weights, size) for side, weights, size in zip((x, y), counts, sizes, strict=True)
+        )
+    ]
+    cross = between(x, y, *counts, kernel)
+    return own[0] + own[1] - 2 * cross / math.prod(sizes)
+
+
+def _counts(subsets: Tensor, n: int) -> Tensor:
+    """How often each of n samples is in each subset, `[n, S]`."""
+    ones = torch.ones(subsets.shape, dtype=torch.float64)
+    return torch.zeros(len(subsets), n, dtype=torch.float64).scatter_add_(1, subsets.cpu(), ones).T.contiguous()
+
+
+def block_values(real: Tensor, fake: Tensor, orders: tuple[Tensor, Tensor], kernel: Kernel) -> list[float]:
+    """The U-statistic on ten disjoint blocks of either side, of `n // 10` and `m // 10` samples each, in the given orders."""
+    sizes = len(real) // BLOCKS, len(fake) // BLOCKS
+    rows = [order[: BLOCKS * size].split(size) for order, size in zip(orders, sizes, strict=True)]
+    return [u_statistic(real[mine], fake[other], kernel) for mine, other in zip(*rows, strict=True)]
+
+
+class KernelDistance(Measure):
+    """The kernel distance on all pairs, its error from ten disjoint blocks and Student's t with 9 degrees of freedom.
+
+    >>> from saddlepoint.measures.evidence import Sample
+    >>> evidence = Evidence(*(Sample(points, points) for points in (torch.zeros(3, 1), torch.ones(4, 1))))
+    >>> KernelDistance()(evidence, Streams(0))["kernel-distance"].mean
+    7.0
+    """
+
+    name: ClassVar[str] = NAME
+    quantities: ClassVar[Mapping[str, Quantity]] = {NAME: Quantity("KD ({extractor})", higher_is_better=False)}
+    bibtex: ClassVar[str] = """@inproceedings{binkowski2018demystifying,
+  title={Demystifying {MMD} {GANs}},
+  author={Bi{\\'n}kowski, Miko{\\l}aj and Sutherland, Danica J. and Arbel, Michael and Gretton, Arthur},
+  booktitle={International Conference on Learning Representations},
+  year={2018}
+}"""
+
+    degree: int = Field(default=3, ge=1, le=10, description="of the kernel (x . y / d + offset)^degree")
+    offset: float = Field(default=1.0, ge=0, description="of the kernel")
+
+    def __call__(self, evidence: Evidence, streams: Streams) -> Mapping[str, Estimate]:
+        self.check(evidence)
+        kernel = Polynomial(self.degree, None, self.offset)
+        real, fake = evidence.real.features.double(), evidence.fake.features.double()
+        value = kernel_distance(real, fake, kernel)
+        if min(len(real), len(fake)) < 2 * BLOCKS:
+            return {NAME: Estimate(value, len(fake), notes=(FEW,))}
+        orders = streams.order(f"{NAME} real", len(real), len(real)), streams.order(f"{NAME} fake", len(fake), len(fake))
+        values = block_values(real, fake, orders, kernel)
+        spread = block_error(values)
+        return {NAME: Estimate(value, len(fake), spread.error, spread.interval, details={"blocks": values})}
