@@ -44,7 +44,8 @@ class FeatureExtractor(Protocol):
         """Features of a batch.
 
         Args:
-            images: uint8 `[n, C, H, W]`, C of 1 or 3; or points, float `[n, d]`, where the extractor takes them.
+            images: bytes, uint8 `[n, C, H, W]`, C of 1 or 3; or as a generator gives them, float in [-1, 1], and then they are not
+                rounded; or points, float `[n, d]`, where the extractor takes them.
 
         Raises:
             InputError: it does not take images of this shape.
