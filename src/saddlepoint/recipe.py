@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field
 from saddlepoint.data import DATA
 from saddlepoint.data.source import Data
 from saddlepoint.errors import InputError
+from saddlepoint.evaluation.naming import qualified
 from saddlepoint.networks import NETWORKS
 from saddlepoint.networks.network import Networks
 from saddlepoint.objectives import OBJECTIVES
@@ -29,6 +30,7 @@ from saddlepoint.sections import (
     Checkpoints,
     Gradients,
     Log,
+    Measures,
     Optimizers,
     Penalties,
     Projections,
@@ -44,7 +46,7 @@ SHIPPED = Path(__file__).parent / "recipes"
 FILE = "recipe.yaml"
 
 # What cannot change the result, and so is no part of a run's identity.
-NOT_IDENTITY = ("device", "threads", "log", "samples", "checkpoints")
+NOT_IDENTITY = ("device", "threads", "log", "samples", "checkpoints", "measures")
 
 # More than a system may give a process ends it without a word.
 MOST_THREADS = 1024
@@ -89,6 +91,7 @@ class Recipe(Section):
     log: Log = Field(default=Log(), description="of numbers")
     samples: Samples = Field(default=Samples(), description="drawn while training")
     checkpoints: Checkpoints = Field(default=Checkpoints(), description="of the run's state")
+    measures: Measures = Field(default=Measures(), description="taken while training")
     seed: int = Field(default=0, ge=0, le=LARGEST_INTEGER, description="of all randomness")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="where it trains")
     precision: Literal["float32", "bfloat16", "float64"] = Field(default="float32", description="bfloat16 is mixed with float32")
@@ -378,6 +381,19 @@ def _check_device(recipe: Recipe) -> Iterator[Problem]:
         yield Problem(("precision",), "float64 is not there on mps; choose float32, or device: cpu")
 
 
+def _check_measures(recipe: Recipe) -> Iterator[Problem]:
+    section = recipe.measures
+    if section.best is not None and section.every is None:
+        yield Problem(("measures", "best"), f"{section.best}: nothing is measured; give measures.every too")
+    named = [measure.name for measure in section.names]
+    twice = [name for name in dict.fromkeys(named) if named.count(name) > 1]
+    yield from (Problem(("measures", "names"), f"{name} is there twice; name it once") for name in twice)
+    quantities = [qualified(measure, name) for measure in section.names for name in measure.quantities]
+    if section.best is not None and section.names and section.best not in quantities:
+        near = nearest(section.best, quantities)
+        yield Problem(("measures", "best"), f"{section.best} is not among what is measured{near} (one of {', '.join(quantities)})")
+
+
 Check = Callable[[Recipe], Iterator[Problem]]
 
 # Each check with the sections it reads: it runs when these were right.
@@ -388,4 +404,5 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"objective", "weightings", "penalties"}), _check_probabilities),
     (frozenset({"optimizers", "penalties", "schedule"}), _check_schedules),
     (frozenset({"device", "precision"}), _check_device),
+    (frozenset({"measures"}), _check_measures),
 )

@@ -5,21 +5,30 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from saddlepoint.data.source import Split
 from saddlepoint.errors import InputError
-from saddlepoint.networks.network import Generator
+from saddlepoint.evaluation.engine import Evaluation
+from saddlepoint.evaluation.request import Against, Named, Request, against_named, answer
+from saddlepoint.evaluation.results import add_values, refuse_unwritable
+from saddlepoint.evaluation.watching import Unwatched, Watch
+from saddlepoint.extractors.extractor import Extractor, FeatureExtractor
+from saddlepoint.networks.network import Discriminator, Generator
 from saddlepoint.recipe import Recipe, load
 from saddlepoint.report.page import write_report
 from saddlepoint.streams import Streams
 from saddlepoint.training import loop
 from saddlepoint.training.assembly import DTYPES, build_networks, choose_device, latents_of
-from saddlepoint.training.checkpoints import Snapshot, copy_into, read_checkpoint, updates_at_hand
-from saddlepoint.training.folder import free_name, open_folder, stored_recipe
+from saddlepoint.training.checkpoints import Snapshot, best_of, copy_into, read_checkpoint, updates_at_hand
+from saddlepoint.training.folder import free_name, open_folder, read_environment, stored_recipe
 from saddlepoint.training.loop import Observer
+from saddlepoint.training.measuring import Networks, weights_kept
 from saddlepoint.training.samples import sample_blocks
 
 Weights = Literal["average", "raw"]
+# The update of a checkpoint; the best of those that were measured while training; the newest.
+Checkpoint = int | Literal["best"] | None
 
 
 def train(
@@ -76,7 +85,7 @@ class Run:
         return f"Run({str(self.path)!r})"
 
     def sample(
-        self, n: int, seed: int = 0, *, start: int = 0, weights: Weights = "average", checkpoint: int | None = None
+        self, n: int, seed: int = 0, *, start: int = 0, weights: Weights = "average", checkpoint: Checkpoint = None
     ) -> Tensor:
         """Samples `start` to `start + n - 1` of a seed: images `[n, C, H, W]` in [-1, 1], or points `[n, d]`.
 
@@ -84,7 +93,7 @@ class Run:
 
         Args:
             weights: the generator's average (where the recipe keeps one) or the raw ones.
-            checkpoint: the update of a checkpoint; by default the newest.
+            checkpoint: the update of a checkpoint, or "best" where the run kept one; by default the newest.
 
         Raises:
             InputError: a number is out of range, or there is no such checkpoint.
@@ -100,17 +109,83 @@ class Run:
         streams = Streams(seed, device=choose_device(self.recipe.device), dtype=DTYPES[self.recipe.precision])
         return torch.cat(list(sample_blocks(generator, latents_of(self.recipe), streams, start, start + n)))
 
-    def generator(self, weights: Weights = "average", checkpoint: int | None = None) -> Generator:
+    def generator(self, weights: Weights = "average", checkpoint: Checkpoint = None) -> Generator:
         """The generator of a checkpoint, in eval mode."""
         if weights not in ("average", "raw"):
             raise InputError([f"weights: {weights!r} is not one of average, raw"])
-        newest = updates_at_hand(self.path)[-1:]
-        key = (newest[0] if checkpoint is None and newest else checkpoint, weights)
+        checkpoint = self.update_of(checkpoint)
+        key = (checkpoint, weights)
         if key not in self._loaded:
             kept = weights == "average" and self.recipe.average.decay > 0
             snapshot = read_checkpoint(self.path, checkpoint, only="average" if kept else "generator")
             self._loaded[key] = (self._built(snapshot, "average" if kept else "generator"), snapshot)
         return self._loaded[key][0]
+
+    def discriminator(self, checkpoint: Checkpoint = None) -> Discriminator:
+        """The discriminator of a checkpoint, in eval mode."""
+        snapshot = read_checkpoint(self.path, self.update_of(checkpoint), only="discriminator")
+        _, discriminator = build_networks(self.recipe, self._shape(snapshot), choose_device(self.recipe.device))
+        _fill(discriminator, snapshot, "discriminator")
+        return discriminator.requires_grad_(False).eval()
+
+    def update_of(self, checkpoint: Checkpoint) -> int | None:
+        """The update of a checkpoint: of the newest for None, which has none before there is one; of the best for "best"."""
+        if checkpoint == "best":
+            return int(best_of(self.path)["update"])
+        if isinstance(checkpoint, str):
+            raise InputError([f"checkpoint: {checkpoint!r} is not an update; give one, or best"])
+        return next(iter(updates_at_hand(self.path)[-1:]), None) if checkpoint is None else checkpoint
+
+    def rule_of(self, checkpoint: Checkpoint) -> str:
+        """The rule by which a checkpoint is chosen, as cards say it."""
+        return (
+            f"best by {best_of(self.path)['quantity']} on held-out"
+            if checkpoint == "best"
+            else "last"
+            if checkpoint is None
+            else "given"
+        )
+
+    def evaluate(
+        self,
+        measures: Named = None,
+        *,
+        against: Against | None = None,
+        extractor: str | Extractor | FeatureExtractor | None = None,
+        n: int | None = None,
+        weights: Weights = "average",
+        checkpoint: Checkpoint = None,
+        seed: int = 0,
+        split: Split = "train",
+        watch: Watch | None = None,
+    ) -> Evaluation:
+        """Measure the run's samples against its data, or against other real samples, and add the values to its `measures.json`.
+
+        Args:
+            measures: names or records; "all" for every one that can be taken; None for those that suit the data.
+            against: a data set's name or record, a folder of images, an array file, a tensor; None is what the run was trained on.
+            extractor: where features are from; None is what suits the data.
+            n: samples a side; None is half of the split, at most 10,000, and 2,000 points.
+            weights: the generator's average (where the recipe keeps one) or the raw ones.
+            checkpoint: an update, or "best"; None is the newest.
+            seed: of the latents (sample i is that of `sample`), of the choice of real samples, and of what the measures draw.
+            split: of the data: `train` or `held-out`.
+            watch: told of progress.
+
+        Raises:
+            InputError: what was named cannot be had or cannot be measured; a line for each reason.
+        """
+        refuse_unwritable(self.path)
+        request = Request(measures, extractor, n, seed, split, watch or Unwatched())
+        networks = self._networks(weights, checkpoint)
+        if against is None:
+            own = self.recipe.data.open()
+            loop.refuse_other_data(own, read_environment(open_folder(self.path))["data"]["digest"])
+            evaluation = answer(request, networks, own, own_data=True)
+        else:
+            evaluation = answer(request, networks, against_named(against, networks.shape, request.watch), own_data=False)
+        add_values(self.path, evaluation.values)
+        return evaluation
 
     def resume(self, updates: int | None = None, observer: Observer | None = None) -> "Run":
         """Go on training; see `saddlepoint.training.loop.resume`."""
@@ -127,11 +202,31 @@ class Run:
         page: Path = write_report(self.path)
         return page
 
-    def _built(self, snapshot: Snapshot, name: str) -> Generator:
+    def _networks(self, weights: Weights, checkpoint: Checkpoint) -> Networks:
+        generator = self.generator(weights, checkpoint)
+        snapshot = self._loaded[(self.update_of(checkpoint), weights)][1]
+        return Networks(
+            recipe=self.recipe,
+            shape=self._shape(snapshot),
+            generator=generator,
+            discriminator=lambda: self.discriminator(checkpoint),
+            checkpoint=self.rule_of(checkpoint),
+            weights=weights_kept(self.recipe, weights),
+            provenance={"run": str(self.path), "recipe": self.recipe.digest(), "update": snapshot.update},
+            name=str(self.path),
+        )
+
+    def _shape(self, snapshot: Snapshot) -> tuple[int, ...]:
         shape = snapshot.state.get("shape")
         if not isinstance(shape, list):
             raise InputError([f"{self.path}: the checkpoint does not say what shape its samples have"])
-        generator, _ = build_networks(self.recipe, tuple(shape), choose_device(self.recipe.device))
-        tensors = {**dict(generator.named_parameters()), **dict(generator.named_buffers())}
-        copy_into(tensors, snapshot.tensors[name], name)
+        return tuple(shape)
+
+    def _built(self, snapshot: Snapshot, name: str) -> Generator:
+        generator, _ = build_networks(self.recipe, self._shape(snapshot), choose_device(self.recipe.device))
+        _fill(generator, snapshot, name)
         return generator.requires_grad_(False).eval()
+
+
+def _fill(network: nn.Module, snapshot: Snapshot, name: str) -> None:
+    copy_into({**dict(network.named_parameters()), **dict(network.named_buffers())}, snapshot.tensors[name], name)

@@ -4,6 +4,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from saddlepoint.extractors import EXTRACTORS
+from saddlepoint.extractors.extractor import Extractor
+from saddlepoint.measures import MEASURES
+from saddlepoint.measures.measure import Measure
 from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.optimizers.optimizer import Optimizer, Projection
 from saddlepoint.penalties import PENALTIES
@@ -22,6 +26,8 @@ class Section(BaseModel):
 AnyPenalty = Annotated[Penalty, Chosen(PENALTIES, "penalty")]
 AnyWeighting = Annotated[Weighting, Chosen(WEIGHTINGS, "weighting")]
 AnyProjection = Annotated[Projection, Chosen(PROJECTIONS, "projection")]
+AnyMeasure = Annotated[Measure, Chosen(MEASURES, "measure")]
+AnyExtractor = Annotated[Extractor, Chosen(EXTRACTORS, "extractor")]
 AnyOptimizer = Annotated[Optimizer, Chosen(OPTIMIZERS, "optimizer", default="adam")]
 
 
@@ -102,3 +108,13 @@ class Checkpoints(Section):
 
     every: int = Field(default=500, ge=1, description="updates between two checkpoints")
     keep: int = Field(default=3, ge=1, description="how many of the newest are kept")
+
+
+class Measures(Section):
+    """What is measured while it trains: samples of fixed latents against held-out data."""
+
+    every: int | None = Field(default=None, ge=1, description="updates between two measurements; null measures nothing")
+    names: tuple[AnyMeasure, ...] = Field(default=(), description="the measures; an empty list is those that suit the data")
+    extractor: AnyExtractor | None = Field(default=None, description="where features are from; null is the one that suits the data")
+    n: int | None = Field(default=None, ge=1, le=2**20, description="samples a side; null is the held-out ones, at most 1000")
+    best: str | None = Field(default=None, min_length=1, description="the quantity whose best checkpoint is kept beside the last")

@@ -52,7 +52,10 @@ def updates_at_hand(run: Path) -> list[int]:
 
 
 def write_checkpoint(run: Path, snapshot: Snapshot, keep: int) -> Path:
-    """Write a snapshot so that at every moment the folder of checkpoints holds only whole ones; keep the newest `keep`."""
+    """Write a snapshot so that at every moment the folder of checkpoints holds only whole ones.
+
+    Kept are the newest `keep`, and the one that the snapshot's state calls the best.
+    """
     final = checkpoint_path(run, snapshot.update)
     if final.exists():
         return final
@@ -66,9 +69,25 @@ def write_checkpoint(run: Path, snapshot: Snapshot, keep: int) -> Path:
         shutil.rmtree(partial, ignore_errors=True)
         raise
     _sync(final.parent)
+    best = (snapshot.state.get("best") or {}).get("update")
     for old in updates_at_hand(run)[:-keep]:
-        _remove(checkpoint_path(run, old))
+        if old != best:
+            _remove(checkpoint_path(run, old))
     return final
+
+
+def best_of(run: Path) -> Mapping[str, Any]:
+    """The best measured checkpoint, as the newest one knows it: `quantity`, `value`, `update`.
+
+    Raises:
+        InputError: the run kept none.
+    """
+    best = read_checkpoint(run, only="generator").state.get("best")
+    if not isinstance(best, dict):
+        raise InputError([f"{run}: keeps no best checkpoint; train with measures.every=N and measures.best=QUANTITY"])
+    if best["update"] not in updates_at_hand(run):
+        raise InputError([f"{run}: its best checkpoint, of update {best['update']}, is gone; resume the run, or name another"])
+    return best
 
 
 def _write(folder: Path, snapshot: Snapshot) -> None:

@@ -32,6 +32,7 @@ from saddlepoint.training.folder import (
     stored_recipe,
     write_recipe,
 )
+from saddlepoint.training.measuring import Best, Measuring, told
 from saddlepoint.training.samples import draw_samples
 from saddlepoint.training.session import Session
 
@@ -70,11 +71,12 @@ def train(recipe: Recipe, out: Path, observer: Observer | None = None) -> Path:
     first_weights = _first_weights(recipe)
     session = _session(recipe, recipe.data.open(observer.reading))
     _warm_start(session, first_weights)
+    measuring = _measuring(session)
     with new_folder(out) as folder:
         _note_session(session, folder)
         write_recipe(folder, recipe)
         with _disk_told(folder), Events(folder.events) as events:
-            _play(session, folder, events, observer)
+            _play(session, folder, events, observer, measuring)
     return out
 
 
@@ -107,10 +109,12 @@ def resume(run: Path, updates: int | None = None, observer: Observer | None = No
     else:
         session.restore(snapshot)
         warnings = _changes(snapshot.state["made_under"], _made_under(session)) + _ended_rates(recipe)
+    measuring = _measuring(session)
+    best = _best(snapshot)
     with _disk_told(folder), Events(folder.events, _events_bytes(snapshot)) as events:
         write_recipe(folder, recipe)
         _note_session(session, folder)
-        _play(session, folder, events, observer, seconds=_seconds(snapshot), warnings=warnings)
+        _play(session, folder, events, observer, measuring, best=best, seconds=_seconds(snapshot), warnings=warnings)
     return run
 
 
@@ -122,6 +126,17 @@ def _seconds(snapshot: Snapshot | None) -> float:
     return 0.0 if snapshot is None else float(snapshot.state["seconds"])
 
 
+def _best(snapshot: Snapshot | None) -> Best | None:
+    return None if snapshot is None else Best.read(snapshot.state.get("best"))
+
+
+def _measuring(session: Session) -> Measuring | None:
+    if session.recipe.measures.every is None:
+        return None
+    with _threads(choose_threads(session.recipe, session.source)):
+        return Measuring(session.recipe, session.source)
+
+
 def replay(run: Path, until: int, observer: Observer | None = None) -> None:
     """Play a copy of a run from its newest checkpoint to the checkpoint of update `until`, and stop there."""
     folder = open_folder(run)
@@ -131,8 +146,10 @@ def replay(run: Path, until: int, observer: Observer | None = None) -> None:
     refuse_other_data(source, snapshot.state["data"])
     session = _session(recipe, source)
     session.restore(snapshot)
+    measuring = _measuring(session)
+    best = _best(snapshot)
     with _disk_told(folder), Events(folder.events, _events_bytes(snapshot)) as events:
-        _play(session, folder, events, observer or Nobody(), seconds=_seconds(snapshot), until=until)
+        _play(session, folder, events, observer or Nobody(), measuring, best=best, seconds=_seconds(snapshot), until=until)
 
 
 def refuse_other_data(source: Source, digest: str) -> None:
@@ -229,7 +246,9 @@ def _play(
     folder: Folder,
     events: Events,
     observer: Observer,
+    measuring: Measuring | None,
     *,
+    best: Best | None = None,
     seconds: float = 0.0,
     until: int | None = None,
     warnings: Sequence[str] = (),
@@ -243,7 +262,7 @@ def _play(
         _memory_told(recipe),
         closing(CheckpointWriter(folder.path, recipe.checkpoints.keep)) as writer,
     ):
-        log = _Log(session, folder, events, writer, _Clock(seconds, session.images), observer)
+        log = _Log(session, folder, events, writer, _Clock(seconds, session.images), observer, measuring, best)
         log.start(first, warnings)
         try:
             while trainer.updates < (until or last):
@@ -316,7 +335,15 @@ class _Log:
     """What is written after an update: events, samples, checkpoints."""
 
     def __init__(
-        self, session: Session, folder: Folder, events: Events, writer: CheckpointWriter, clock: _Clock, observer: Observer
+        self,
+        session: Session,
+        folder: Folder,
+        events: Events,
+        writer: CheckpointWriter,
+        clock: _Clock,
+        observer: Observer,
+        measuring: Measuring | None,
+        best: Best | None,
     ) -> None:
         self._session = session
         self._folder = folder
@@ -325,6 +352,8 @@ class _Log:
         self._clock = clock
         self._observer = observer
         self._latents = latents_of(session.recipe)
+        self._measuring = measuring
+        self._best = best
 
     def start(self, first: int, warnings: Sequence[str]) -> None:
         for message in warnings:
@@ -345,19 +374,46 @@ class _Log:
             self._progress(update, records)
         if final or update % recipe.samples.every == 0:
             self._samples(update)
-        if final or save or update % recipe.checkpoints.every == 0:
+        improved = self._measure(update, final=final)
+        if final or save or improved or update % recipe.checkpoints.every == 0:
             self._save(update)
         self._observer.updated(update)
 
-    def _save(self, update: int) -> None:
-        snapshot = self._session.snapshot(
-            events_bytes=self._events.sync(), seconds=self._clock.seconds, made_under=_made_under(self._session)
+    def _measure(self, update: int, *, final: bool) -> bool:
+        """Measure when it is due; whether this is the best so far, whose checkpoint is kept."""
+        measuring, every = self._measuring, self._session.recipe.measures.every
+        if measuring is None or every is None or not (final or update % every == 0):
+            return False
+        self._check_weights(update)
+        begun = time.perf_counter()
+        evaluation = measuring.at(self._session)
+        seconds = round(time.perf_counter() - begun, 3)
+        self._events.write(
+            "measures",
+            update,
+            split="held-out",
+            values=told(evaluation.values),
+            left_out=list(evaluation.left_out),
+            time={"seconds": seconds},
         )
-        # A step can leave weights that no loss has met yet: what is kept is good.
+        best = measuring.better(self._best, evaluation, update)
+        improved = best is not self._best
+        self._best = best
+        return improved
+
+    def _save(self, update: int) -> None:
+        best = {} if self._best is None else {"best": vars(self._best)}
+        snapshot = self._session.snapshot(
+            events_bytes=self._events.sync(), seconds=self._clock.seconds, made_under=_made_under(self._session), **best
+        )
+        self._check_weights(update)
+        self._writer.submit(snapshot)
+
+    def _check_weights(self, update: int) -> None:
+        # A step can leave weights that no loss has met yet: what is kept, and measured, is good.
         for name, player in self._session.game.players.items():
             if not all(bool(torch.isfinite(parameter).all()) for parameter in player.parameters.values()):
                 raise Diverged(f"{name}/weights", update)
-        self._writer.submit(snapshot)
 
     def diverged(self, outcome: Diverged) -> None:
         self._events.write("diverged", outcome.update, term=outcome.term)

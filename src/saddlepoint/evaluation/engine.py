@@ -1,0 +1,292 @@
+"""From evidence to values: one feature pass, every measure on it, the floor beside, a card on each.
+
+Memory: the samples as bytes and their features in float32, `n (C H W + 4 d)` bytes a side; a measure that uses the training set
+has all of it. One batch is in the extractor at a time.
+"""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from saddlepoint.errors import InputError
+from saddlepoint.evaluation.card import Card, Floor, Value, plain_json
+from saddlepoint.evaluation.naming import qualified, title_of
+from saddlepoint.evaluation.reals import Pictures, Reals
+from saddlepoint.evaluation.subject import Drawn, Subject
+from saddlepoint.evaluation.watching import Unwatched, Watch
+from saddlepoint.extractors.extractor import FeatureExtractor
+from saddlepoint.extractors.network import features_of
+from saddlepoint.measures.evidence import Evidence, Sample
+from saddlepoint.measures.measure import Estimate, Measure
+from saddlepoint.streams import Streams
+
+TIMED = 64
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The real side, seen by the extractor; it serves any number of subjects."""
+
+    reals: Reals
+    real: Sample
+    floor: Sample
+    train: Sample | None
+    held_out: Sample | None
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of an evaluation.
+
+    Args:
+        left_out: a line for each measure that could not be taken.
+        warnings: what to know of all values.
+    """
+
+    values: tuple[Value, ...]
+    left_out: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def __getitem__(self, name: str) -> Value:
+        """The value of a measure with one quantity, or of `MEASURE.QUANTITY`."""
+        for value in self.values:
+            if value.name == name:
+                return value
+        raise KeyError(f"{name}: not measured; there are {', '.join(value.name for value in self.values)}")
+
+
+def refer(reals: Reals, extractor: FeatureExtractor, watch: Watch | None = None) -> Reference:
+    """Let the extractor see the real side, each sample once."""
+    watch = watch or Unwatched()
+    n, whole = len(reals.real), reals.train if reals.split == "train" else reals.held_out
+    if reals.rows is not None and whole is not None:
+        of_split = see(extractor, whole, f"features of {len(whole)} {reals.split} samples", watch)
+        both = of_split.rows(reals.rows)
+    else:
+        of_split = None
+        both = see(extractor, _joined(reals.real, reals.floor), f"features of {n + len(reals.floor)} real samples", watch)
+    real = both.rows(slice(0, n))
+
+    def beside(name: str, pictures: Pictures | None) -> Sample | None:
+        if pictures is None or pictures is reals.real:
+            return None if pictures is None else real
+        if name == reals.split and of_split is not None:
+            return of_split
+        return see(extractor, pictures, f"features of {len(pictures)} {name} samples", watch)
+
+    return Reference(reals, real, both.rows(slice(n, None)), beside("train", reals.train), beside("held-out", reals.held_out))
+
+
+def see(extractor: FeatureExtractor, pictures: Pictures, what: str, watch: Watch) -> Sample:
+    """Samples through the extractor.
+
+    Raises:
+        InputError: it does not take samples of this shape.
+    """
+    watch.stage(what, len(pictures))
+    before = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal before
+        watch.advanced(done - before)
+        before = done
+
+    seen = features_of(extractor, pictures.images, progress=progress)
+    return Sample(pictures.images, seen.features, seen.logits, pictures.labels)
+
+
+def evaluate(
+    subject: Subject,
+    reference: Reference,
+    measures: Sequence[Measure],
+    extractor: FeatureExtractor,
+    *,
+    seed: int,
+    named: bool,
+    floors: bool = True,
+    provenance: Mapping[str, Any] | None = None,
+    watch: Watch | None = None,
+) -> Evaluation:
+    """Measure a subject against a reference.
+
+    Args:
+        seed: of whatever the measures draw.
+        named: whether a measure that cannot give a right number is an error; else it is left out, with a line that says why.
+        floors: compute each quantity between two halves of the real data too.
+        provenance: added to the subject's.
+
+    Raises:
+        InputError: a measure that was named cannot give a right number; a line for each reason.
+    """
+    watch = watch or Unwatched()
+    _refuse_shapes(subject.fakes, reference.real)
+    fake = see(extractor, subject.fakes, f"features of {len(subject.fakes)} fake samples", watch)
+    evidence = _evidence(subject, reference, fake, measures, extractor, watch)
+    problems = {measure: measure.problems(evidence) for measure in measures}
+    fit = [measure for measure in measures if not problems[measure]]
+    lines = [line for told in problems.values() for line in told]
+    if lines and named:
+        raise InputError(list(dict.fromkeys(lines)))
+    _say_costs(fit, evidence, watch)
+    halves = _halves(reference, len(fake)) if floors else None
+    values: list[Value] = []
+    for number, measure in enumerate(fit, 1):
+        watch.stage(f"{measure.name} ({number} of {len(fit)})", measure.generated(evidence))
+        try:
+            estimates = measure(evidence, Streams(seed))
+            floor = _floor(measure, evidence, halves, seed)
+        except InputError as error:
+            if named:
+                raise
+            lines += error.problems
+            continue
+        for name, estimate in estimates.items():
+            values.append(_value(measure, name, estimate, floor.get(name), subject, reference, extractor, provenance or {}))
+    return Evaluation(tuple(values), tuple(f"left out: {line}" for line in dict.fromkeys(lines)))
+
+
+def _refuse_shapes(fakes: Pictures, real: Sample) -> None:
+    ours, theirs = fakes.images.shape[1:], real.images.shape[1:]
+    if len(ours) != len(theirs):
+        words = {1: "points", 3: "images"}
+        raise InputError([f"the fakes are {words[len(ours)]} and the real samples {words[len(theirs)]}; give two sets of one kind"])
+    if ours[0] != theirs[0]:
+        what = "channels" if len(ours) == 3 else "coordinates"
+        raise InputError([f"the fakes have {ours[0]} {what} and the real samples {theirs[0]}; bring both to the same number"])
+    if ours != theirs:
+        sizes = [" x ".join(str(side) for side in reversed(shape[1:])) for shape in (ours, theirs)]
+        raise InputError(
+            [f"the fakes are {sizes[0]} pixels and the real samples {sizes[1]}; bring both to one size, by one filter"]
+        )
+
+
+def _evidence(
+    subject: Subject,
+    reference: Reference,
+    fake: Sample,
+    measures: Sequence[Measure],
+    extractor: FeatureExtractor,
+    watch: Watch,
+) -> Evidence:
+    judged = any("scores" in measure.uses for measure in measures)
+
+    def scored(sample: Sample | None) -> Sample | None:
+        return subject.scored(sample) if judged and sample is not None else sample
+
+    return Evidence(
+        real=reference.real,
+        fake=subject.scored(fake) if judged else fake,
+        train=scored(reference.train),
+        held_out=scored(reference.held_out),
+        mixture=reference.reals.mixture,
+        generator=None if subject.drawing is None else Drawn(subject.drawing, extractor, watch),
+        encoder=subject.encoder,
+    )
+
+
+def _say_costs(measures: Sequence[Measure], evidence: Evidence, watch: Watch) -> None:
+    """Before anything of its own is drawn: a small batch is timed, and multiplied."""
+    costly = {measure.name: measure.generated(evidence) for measure in measures if measure.own_samples}
+    if not costly:
+        return
+    seconds = _seconds_a_sample(evidence)
+    for name, count in costly.items():
+        drawn = f"draws up to {count:,} samples of its own, about {_duration(count * seconds)} on this machine"
+        watch.said(f"{name}: {drawn if count else 'trains on the samples at hand'}, before what it computes of them")
+
+
+def _seconds_a_sample(evidence: Evidence) -> float:
+    generator = evidence.generator
+    if generator is None:
+        return 0.0
+    latents = generator.latents(0, TIMED)
+    generator.see(generator.generate(latents))
+    begun = time.perf_counter()
+    generator.see(generator.generate(latents))
+    return (time.perf_counter() - begun) / TIMED
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+
+
+def _halves(reference: Reference, n: int) -> tuple[Sample, Sample] | None:
+    both = _joined_samples(reference.real, reference.floor)
+    size = min(n, len(both) // 2)
+    return (both.rows(slice(0, size)), both.rows(slice(size, 2 * size))) if size > 0 else None
+
+
+def _floor(measure: Measure, evidence: Evidence, halves: tuple[Sample, Sample] | None, seed: int) -> Mapping[str, Estimate]:
+    if halves is None or not measure.has_floor or measure.own_samples or measure.uses & {"generator", "scores", "encoder"}:
+        return {}
+    between = replace(evidence, real=halves[0], fake=halves[1], generator=None, encoder=None)
+    return {} if measure.problems(between) else measure(between, Streams(seed))
+
+
+def _value(
+    measure: Measure,
+    name: str,
+    estimate: Estimate,
+    floor: Estimate | None,
+    subject: Subject,
+    reference: Reference,
+    extractor: FeatureExtractor,
+    provenance: Mapping[str, Any],
+) -> Value:
+    reals, quantity = reference.reals, measure.quantities[name]
+    protocol = {
+        "measure": measure.name,
+        "quantity": name,
+        "fields": measure.model_dump(mode="json"),
+        "n_real": len(reference.real),
+        "n_fake": len(subject.fakes),
+        "data": reals.digest,
+        "split": reals.split,
+        "preprocessing": reals.preprocessing,
+        "extractor": extractor.name,
+        "layers": list(extractor.layers),
+        "extractor_digest": extractor.digest,
+        "weights": None,
+        "batch_norm": None,
+        "checkpoint": None,
+        **subject.protocol,
+    }
+    small = floor is not None and floor.n < estimate.n
+    lost = (
+        (f"Its floor is between halves of {floor.n:,} samples, fewer than the {estimate.n:,} measured.",) if floor and small else ()
+    )
+    return Value(
+        name=qualified(measure, name),
+        title=title_of(measure, name, extractor.title),
+        mean=float(estimate.mean),
+        n=estimate.n,
+        card=Card(plain_json(protocol), plain_json({"data": reals.name, **subject.provenance, **provenance})),
+        error=estimate.error,
+        interval=estimate.interval,
+        unit=quantity.unit,
+        higher_is_better=quantity.higher_is_better,
+        floor=None if floor is None else Floor(float(floor.mean), floor.n, floor.error),
+        notes=(*estimate.notes, *lost),
+        details=plain_json(estimate.details),
+    )
+
+
+def _joined(first: Pictures, second: Pictures) -> Pictures:
+    labels = None if first.labels is None or second.labels is None else torch.cat([first.labels, second.labels])
+    return Pictures(torch.cat([first.images, second.images]), labels)
+
+
+def _joined_samples(first: Sample, second: Sample) -> Sample:
+    def both(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+        return None if one is None or other is None else torch.cat([one, other])
+
+    return Sample(
+        torch.cat([first.images, second.images]),
+        torch.cat([first.features, second.features]),
+        both(first.logits, second.logits),
+        both(first.labels, second.labels),
+    )

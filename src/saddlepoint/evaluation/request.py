@@ -1,0 +1,269 @@
+"""What a person asks of an evaluation, and how it is answered: who is judged, against what, by which measures."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import Tensor
+
+from saddlepoint.data import DATA
+from saddlepoint.data.source import Data, Source, Split
+from saddlepoint.errors import InputError
+from saddlepoint.evaluation.defaults import (
+    all_measures,
+    default_extractor,
+    default_measures,
+    extractor_named,
+    measures_named,
+)
+from saddlepoint.evaluation.engine import Evaluation, evaluate, refer
+from saddlepoint.evaluation.reals import (
+    DEFAULT_POINTS,
+    Pictures,
+    Reals,
+    content_digest,
+    default_count,
+    mixture_of,
+    reals_at_hand,
+    reals_of_source,
+    some,
+    split_size,
+)
+from saddlepoint.evaluation.subject import Subject
+from saddlepoint.evaluation.watching import Unwatched, Watch
+from saddlepoint.extractors.extractor import Extractor, FeatureExtractor
+from saddlepoint.measures.measure import WANTED, Measure
+
+AtHand = str | os.PathLike[str] | Tensor | NDArray[Any]
+Against = AtHand | Data | Source
+Named = Sequence[str | Measure] | Literal["all"] | str | None
+
+LIBRARIES = ("saddlepoint", "torch", "numpy", "scipy")
+# What only the data that a generator was trained on can give.
+OF_TRAINING = frozenset({"train", "held-out", "scores"})
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to measure.
+
+    Args:
+        measures: names or records; "all" for every one that can be taken; None for those that suit the data.
+        extractor: where features are from; None is what suits the data.
+        n: samples a side; None is what the data allow.
+        seed: of all that is drawn.
+        split: of a data source.
+        watch: told of progress.
+    """
+
+    measures: Named = None
+    extractor: str | Mapping[str, Any] | Extractor | FeatureExtractor | None = None
+    n: int | None = None
+    seed: int = 0
+    split: Split = "train"
+    watch: Watch = field(default_factory=Unwatched)
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"{name}: {value} is out of range; give {least} or more"
+            for name, value, least in (("n", self.n, 1), ("seed", self.seed, 0))
+            if value is not None and value < least
+        ]
+        if self.split not in ("train", "held-out"):
+            problems.append(f"split: {self.split!r} is not one of train, held-out")
+        if problems:
+            raise InputError(problems)
+
+
+class Judged(Protocol):
+    """Who is judged: a run, or samples at hand."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of one sample."""
+        ...
+
+    @property
+    def count(self) -> int | None:
+        """Samples at hand; None when any number can be drawn."""
+        ...
+
+    @property
+    def offers(self) -> frozenset[str]:
+        """What it brings to the evidence, as measures name it in `uses`."""
+        ...
+
+    def subject(self, n: int, seed: int, uses: frozenset[str], watch: Watch) -> Subject:
+        """`n` samples with what the measures use of them."""
+        ...
+
+
+class Samples:
+    """Samples at hand as who is judged.
+
+    Args:
+        name: as people call them.
+    """
+
+    def __init__(self, name: str, pictures: Pictures) -> None:
+        self.name = name
+        self.pictures = pictures
+        self.shape: tuple[int, ...] = tuple(pictures.images.shape[1:])
+        self.count: int | None = len(pictures)
+        self.offers: frozenset[str] = frozenset() if pictures.labels is None else frozenset({"labels"})
+
+    def subject(self, n: int, seed: int, uses: frozenset[str], watch: Watch) -> Subject:
+        chosen = self.pictures if n == len(self.pictures) else some(self.pictures, n, "fake", seed, self.name)
+        return Subject(chosen, provenance={"samples": self.name, "samples_digest": content_digest(self.pictures)})
+
+
+def source_of(data: Data, shape: tuple[int, ...], watch: Watch) -> Source:
+    """Open a data set, at the size of the fakes where it can be had at any."""
+    fields = type(data).model_fields
+    if len(shape) == 3 and "resolution" in fields and "resolution" not in data.model_fields_set:
+        size = {"resolution": shape[-1]}
+        try:
+            data = type(data).model_validate({**data.model_dump(exclude_unset=True), **size})
+        except ValueError as error:
+            raise InputError([f"{data.name}: cannot be had at {shape[-1]} pixels, which the fakes have"]) from error
+    watch.stage(f"opening {data.name}", 1)
+    return data.open()
+
+
+def against_named(against: Against, shape: tuple[int, ...], watch: Watch) -> Source | Samples:
+    """The real side that was named: a data set by name or record, an open source, or images at hand.
+
+    Raises:
+        InputError: there is no such data set, folder or file, or it cannot be read.
+    """
+    if isinstance(against, str) and against in DATA:
+        against = DATA[against].model_validate({})
+    if isinstance(against, Data):
+        return source_of(against, shape, watch)
+    if isinstance(against, str | os.PathLike | Tensor | np.ndarray):
+        return samples_at(against, watch)
+    return against
+
+
+def answer(request: Request, judged: Judged, against: Source | Samples, *, own_data: bool) -> Evaluation:
+    """Measure who is judged against the real side.
+
+    Args:
+        own_data: whether the real side is what a generator was trained on.
+
+    Raises:
+        InputError: what was named cannot be had or cannot be measured; a line for each reason.
+    """
+    watch = request.watch
+    points = len(judged.shape) == 1
+    extractor, notes = _extractor(request, against.name if not isinstance(against, Samples) else None, points)
+    offers = judged.offers if own_data else judged.offers - OF_TRAINING
+    if isinstance(against, Samples):
+        there = set(offers if "labels" in against.offers else offers - {"labels"}) | ({"logits"} if extractor.classes else set())
+    else:
+        there = what_is_there(offers, against, extractor)
+    measures = _measures(request, points, there)
+    n_fake, n_real = _counts(request, judged, against)
+    named = request.measures is not None and request.measures != "all"
+    refuse_early(measures, there, min(n_fake, n_real), named)
+    uses = frozenset(use for measure in measures for use in measure.uses)
+    reals = _reals(request, against, n_real, uses)
+    subject = judged.subject(n_fake, request.seed, uses, watch)
+    reference = refer(reals, extractor, watch)
+    subject = replace(subject, provenance={**subject.provenance, "seed": request.seed, **made_by()})
+    evaluation = evaluate(subject, reference, measures, extractor, seed=request.seed, named=named, watch=watch)
+    if not evaluation.values:
+        raise InputError(list(evaluation.left_out))
+    warnings = list(notes)
+    if content_digest(subject.fakes) == content_digest(reals.real):
+        warnings.append("Real and fake are the same samples: every distance is 0 or nearly so, and says nothing of a generator.")
+    return replace(evaluation, warnings=tuple(warnings))
+
+
+def made_by() -> dict[str, Any]:
+    """What computed a value, and when."""
+    return {"versions": {name: version(name) for name in LIBRARIES}, "date": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def _extractor(request: Request, data: str | None, points: bool) -> tuple[FeatureExtractor, tuple[str, ...]]:
+    if request.extractor is None:
+        record, notes = default_extractor(data, points)
+        return record.open(), notes
+    if isinstance(request.extractor, str | Mapping | Extractor):
+        return extractor_named(request.extractor).open(), ()
+    return request.extractor, ()
+
+
+def what_is_there(offers: frozenset[str], source: Source, extractor: FeatureExtractor) -> set[str]:
+    """What the evidence will have, as measures name it in `uses`, where the real side is a data source."""
+    there = set(offers)
+    if extractor.classes:
+        there.add("logits")
+    if mixture_of(source) is not None:
+        there.add("mixture")
+    return there if source.classes else there - {"labels"}
+
+
+def _measures(request: Request, points: bool, there: set[str]) -> tuple[Measure, ...]:
+    if request.measures is None:
+        return default_measures(points, there)
+    if request.measures == "all":
+        return all_measures(points, there)
+    return measures_named([request.measures] if isinstance(request.measures, str) else request.measures)
+
+
+def _counts(request: Request, judged: Judged, against: Source | Samples) -> tuple[int, int]:
+    """Fakes and reals: `n` of each; without it all that is at hand on both sides, else what leaves as many for the floor."""
+    if request.n is not None:
+        if judged.count is not None and request.n > judged.count:
+            raise InputError(
+                [f"n: {request.n} is more than the {judged.count} samples in {judged.name}; give {judged.count} or fewer"]
+            )
+        return request.n, request.n
+    if isinstance(against, Samples):
+        real = against.count or 0
+        return (judged.count or (DEFAULT_POINTS if len(judged.shape) == 1 else real), real)
+    if judged.count is None:
+        n = default_count(against, request.split)
+        return n, n
+    size = split_size(against, request.split)
+    n = judged.count if size is None else min(judged.count, size)
+    return n, n
+
+
+def _reals(request: Request, against: Source | Samples, n: int, uses: frozenset[str]) -> Reals:
+    if isinstance(against, Samples):
+        digest = content_digest(against.pictures)
+        size = "points" if len(against.shape) == 1 else f"bytes, {against.shape[2]} x {against.shape[1]} x {against.shape[0]}"
+        return reals_at_hand(against.name, digest, against.pictures, n, seed=request.seed, preprocessing=size)
+    return reals_of_source(against, n, split=request.split, seed=request.seed, uses=uses, watch=request.watch)
+
+
+def refuse_early(measures: Sequence[Measure], there: set[str], n: int, named: bool) -> None:
+    """Raise before anything is computed for measures that were named and cannot be taken, or when none of the others can."""
+    problems = {
+        measure.name: [f"{measure.name}: needs {use}; {WANTED[use]}" for use in sorted(measure.uses - there)]
+        + ([f"{measure.name}: {n} samples are too few; give {measure.least} or more"] if n < measure.least else [])
+        for measure in measures
+    }
+    if not measures:
+        raise InputError(["measures: there is none that suits these samples by itself; name one"])
+    if (named and any(problems.values())) or all(problems.values()):
+        raise InputError([line for lines in problems.values() for line in lines])
+
+
+def samples_at(where: AtHand, watch: Watch) -> Samples:
+    """Images or points in a folder, a file or memory.
+
+    Raises:
+        InputError: they cannot be read.
+    """
+    raise NotImplementedError(Path)
