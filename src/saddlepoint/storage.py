@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,16 +17,12 @@ def cache_folder() -> Path:
 
 def replace_file(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: beside, synced, renamed."""
-    replace_by(path, lambda beside: beside.write_bytes(data))
-
-
-def replace_by(path: Path, write: Callable[[Path], object]) -> None:
-    """The same for whoever writes to a path itself: `write` fills a file beside, which is synced and renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
-        write(beside)
-        with beside.open("rb+") as file:
+        with beside.open("wb") as file:
+            file.write(data)
+            file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
     except BaseException:
