@@ -9,8 +9,9 @@ from pydantic import Field
 from torch import Tensor
 
 from saddlepoint.measures.evidence import Evidence
+from saddlepoint.measures.feature_sets import check_feature_sets
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
-from saddlepoint.measures.wasserstein_distance import Order, comparable, coupling, one_dimensional
+from saddlepoint.measures.wasserstein_distance import Order, coupling, one_dimensional
 from saddlepoint.streams import Streams
 
 # Numbers in one chunk of projections, both sides: 32 MiB in float64.
@@ -51,7 +52,8 @@ def sliced_wasserstein_distance(
 
     Source: Rabin et al. 2011; Bonneel et al. 2015, section 3.1.
     """
-    real, fake = comparable("sliced-wasserstein-distance", real, fake)
+    check_feature_sets("sliced-wasserstein-distance", real, fake, least=1)
+    real, fake = real.to("cpu", torch.float64), fake.to("cpu", torch.float64)
     dimension = real.shape[1]
     theta = unit_vectors(streams, "sliced wasserstein directions", directions, dimension)
     per_direction = along(real, fake, theta, order)
@@ -67,7 +69,8 @@ def sliced_wasserstein_distance(
 def unit_vectors(streams: Streams, name: str, count: int, dimension: int) -> Tensor:
     """`count` directions, uniform on the sphere, `[count, dimension]` in float64."""
     drawn = streams.normal(name, count, dimension).to("cpu", torch.float64)
-    return drawn / drawn.norm(dim=1, keepdim=True)
+    directions: Tensor = drawn / drawn.norm(dim=1, keepdim=True)
+    return directions
 
 
 def along(real: Tensor, fake: Tensor, directions: Tensor, order: Order) -> Tensor:

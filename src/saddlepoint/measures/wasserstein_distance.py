@@ -11,6 +11,7 @@ from torch import Tensor
 
 from saddlepoint.errors import InputError
 from saddlepoint.measures.evidence import Evidence
+from saddlepoint.measures.feature_sets import check_feature_sets
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.streams import Streams
 
@@ -56,28 +57,14 @@ def wasserstein_distance(real: Tensor, fake: Tensor, order: Order = 1) -> float:
 
     Source: Kantorovich's problem; for one dimension Villani 2003, theorem 2.18.
     """
-    real, fake = comparable("wasserstein-distance", real, fake)
+    check_feature_sets("wasserstein-distance", real, fake, least=1)
+    real, fake = real.to("cpu", torch.float64), fake.to("cpu", torch.float64)
     if real.shape[1] == 1:
         return float(one_dimensional(real.mT, fake.mT, order) ** (1 / order))
     problems = too_many(len(real), len(fake))
     if problems:
         raise InputError(problems)
     return float(max(0.0, _cheapest(_squared_distances(real, fake), order)) ** (1 / order))
-
-
-def comparable(name: str, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """Both sides in float64, or one line for each thing that keeps them from being compared."""
-    problems = []
-    for side, points in (("real", real), ("fake", fake)):
-        if points.ndim != 2 or 0 in points.shape:
-            problems.append(f"{name}: {side} has the shape {tuple(points.shape)}; give [n, d] with n and d of 1 or more")
-        elif not bool(torch.isfinite(points).all()):
-            problems.append(f"{name}: {side} has values that are NaN or infinite; leave those samples out")
-    if not problems and real.shape[1] != fake.shape[1]:
-        problems.append(f"{name}: real has {real.shape[1]} coordinates and fake {fake.shape[1]}; give both in one space")
-    if problems:
-        raise InputError(problems)
-    return real.to(torch.float64), fake.to(torch.float64)
 
 
 def too_many(n: int, m: int) -> list[str]:
