@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
 
@@ -65,6 +65,10 @@ class Measure(Record):
     """Whether it draws or trains on its own, beyond the shared feature pass; then its cost is printed before it starts."""
     has_floor: ClassVar[bool] = True
     """Whether it means something between two halves of the real data; that value is shown beside it."""
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **fields: Any) -> None: ...
 
     @property
     def least(self) -> int:
