@@ -10,6 +10,7 @@ from torch import Tensor
 from saddlepoint.errors import InputError
 from saddlepoint.measures.blocks import block_error
 from saddlepoint.measures.evidence import Evidence
+from saddlepoint.measures.feature_sets import is_shuffled
 from saddlepoint.measures.measure import Estimate, Measure, Quantity, Use
 from saddlepoint.streams import Streams
 
@@ -52,7 +53,7 @@ def classifier_score(logits: Tensor, order: Tensor | None = None, splits: int = 
         raise InputError([f"{NAME}: {bad} of {len(logits)} samples have logits that are NaN or infinite"])
     n = len(logits)
     if order is not None:
-        if order.shape != (n,) or not bool((order.sort().values == torch.arange(n, device=order.device)).all()):
+        if order.ndim != 1 or not is_shuffled(order, n):
             raise InputError([f"{NAME}: the order {tuple(order.shape)} is no shuffle of the {n} samples"])
         logits = logits[order]
     log_p = logits.detach().double().log_softmax(1)

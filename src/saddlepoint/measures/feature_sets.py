@@ -36,6 +36,15 @@ def check_feature_sets(name: str, real: Tensor, fake: Tensor, least: int = 2) ->
         raise InputError(problems)
 
 
+def is_shuffled(orders: Tensor, n: int) -> bool:
+    """Whether each row of `[*, n]` holds 0 … n - 1 once.
+
+    >>> is_shuffled(torch.tensor([[1, 0], [0, 1]]), 2), is_shuffled(torch.tensor([0, 0]), 2)
+    (True, False)
+    """
+    return orders.shape[-1:] == (n,) and bool((orders.sort(-1).values == torch.arange(n, device=orders.device)).all())
+
+
 def _problems(name: str, features: Tensor, side: str, least: int) -> list[str]:
     said = f"{side} " if side else ""
     if features.ndim != 2 or features.shape[1] == 0:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from saddlepoint.errors import InputError
 from saddlepoint.measures.evidence import Evidence
-from saddlepoint.measures.feature_sets import check_feature_sets
+from saddlepoint.measures.feature_sets import check_feature_sets, is_shuffled
 from saddlepoint.measures.frechet_distance import Moments, few_samples, frechet_distance
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.streams import Streams
@@ -56,9 +56,10 @@ def frechet_distance_infinity(real: Tensor | Moments, fake: Tensor, orders: Tens
     if isinstance(real, Tensor):
         check_feature_sets(NAME, real, fake)
         real = Moments.of(real)
-    count, m = orders.shape
-    if m != len(fake) or m < 20 or count < 3 or not bool((orders.sort(1).values == torch.arange(m)).all()):
-        raise InputError([f"{NAME}: orders {tuple(orders.shape)} must be 3 or more shuffles of the {len(fake)} fakes, 20 or more"])
+    m = len(fake)
+    if orders.ndim != 2 or len(orders) < 3 or m < 20 or not is_shuffled(orders, m):
+        raise InputError([f"{NAME}: orders {tuple(orders.shape)} must be 3 or more shuffles of the {m} fakes, 20 or more"])
+    count = len(orders)
     sizes = np.linspace(m / 10, m, count).round().astype(int)
     distances = np.array([frechet_distance(real, fake[order[:size]]) for order, size in zip(orders, sizes, strict=True)])
     inverse = 1 / sizes

@@ -12,7 +12,7 @@ from torch import Tensor
 from saddlepoint.errors import InputError
 from saddlepoint.measures.blocks import BLOCKS, FEW, block_error
 from saddlepoint.measures.evidence import Evidence, GaussianMixture
-from saddlepoint.measures.feature_sets import check_feature_sets, check_features
+from saddlepoint.measures.feature_sets import check_feature_sets, check_features, is_shuffled
 from saddlepoint.measures.kernel_distance import block_values
 from saddlepoint.measures.kernels import (
     Gaussian,
@@ -122,7 +122,7 @@ def permutation_test(real: Tensor, fake: Tensor, permutations: Tensor, kernel: K
     """
     check_feature_sets(NAME, real, fake)
     n, total = len(real), len(real) + len(fake)
-    if permutations.shape[1:] != (total,) or not bool((permutations.sort(1).values == torch.arange(total)).all()):
+    if permutations.ndim != 2 or not is_shuffled(permutations, total):
         raise InputError([f"{NAME}: permutations {tuple(permutations.shape)} must be shuffles [P, {total}] of all samples"])
     kernel = kernel or gaussian_kernel(real)
     pooled = torch.cat(_points(kernel, real, fake))
