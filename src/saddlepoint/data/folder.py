@@ -59,22 +59,22 @@ class Folder(Data):
     strict: bool = Field(default=False, description="refuse a folder with a file that cannot be read, instead of listing it")
 
     def open(self, progress: Progress | None = None) -> ArraySource:
-        root = self._root()
-        listing = _list(root)
+        root = folder_at(self.path)
+        listing = list_folder(root)
         content, unreadable = digests(listing.files, root, progress)
         listing.problems |= unreadable
         if not content:
             raise InputError(
-                [f"data.path: no image in {root} or below; images end in {', '.join(ENDINGS)}", *_lines(listing.problems)]
+                [f"data.path: no image in {root} or below; images end in {', '.join(ENDINGS)}", *problem_lines(listing.problems)]
             )
         # A class is a part of a name, so names and digests are all of the content.
         key = key_of(self.name, sorted(content.items()), self.resolution, self.resize, self.non_square, self.channels)
         entry = open_or_build(key, lambda writer: self._build(writer, root, content, listing, progress))
         found: dict[str, Any] = entry.found
-        problems = _lines(listing.problems | found["problems"])
+        problems = problem_lines(listing.problems | found["problems"])
         if self.strict and problems:
             raise InputError([f"data.strict: {problem}; mend it or take it away, or train without strict" for problem in problems])
-        classes, labels = _classes(found["names"])
+        classes, labels = classes_of(found["names"])
         lines = _describe(found, listing.hidden, [content[name] for name in found["names"]], self.resolution, classes)
         return ArraySource(
             self.name,
@@ -88,19 +88,11 @@ class Folder(Data):
             problems=problems,
         )
 
-    def _root(self) -> Path:
-        root = Path(self.path).expanduser()
-        if not root.exists():
-            raise InputError([f"data.path: {root} does not exist; give a folder of images"])
-        if not root.is_dir():
-            raise InputError([f"data.path: {root} is a file; give the folder the images are in"])
-        return root
-
     def _check_enough(self, names: list[str], problems: list[str], root: Path) -> None:
         if not names:
             raise InputError([f"data.path: none of the images in {root} can be read; give 2 or more that can", *problems])
         if len(names) == 1:
-            only = f"{_shown(names[0])} is the only image in {root} that can be read"
+            only = f"{shown(names[0])} is the only image in {root} that can be read"
             raise InputError([f"data.path: {only}; give 2 or more, of which one is held out", *problems])
 
     def _build(
@@ -110,7 +102,8 @@ class Folder(Data):
         problems: dict[str, str] = {}
         pictures: list[tuple[str, str, int, int, bool]] = []
         grey = True
-        for done, (name, picture) in enumerate(self._pictures(root, content, channels), 1):
+        pictures_found = pictures_in(root, content, self.resolution, channels, self.non_square, self.resize, "data.path")
+        for done, (name, picture) in enumerate(pictures_found, 1):
             if isinstance(picture, Picture):
                 writer.append(picture.pixels[None])
                 pictures.append((name, picture.mode, picture.width, picture.height, picture.animated))
@@ -119,7 +112,7 @@ class Folder(Data):
                 problems[name] = picture
             if progress is not None:
                 progress(done, len(content))
-        self._check_enough([name for name, *_ in pictures], _lines(listing.problems | problems), root)
+        self._check_enough([name for name, *_ in pictures], problem_lines(listing.problems | problems), root)
         if self.channels == "auto" and grey:
             writer.keep_first_channel()
         return {
@@ -131,40 +124,69 @@ class Folder(Data):
             "animated": sum(animated for *_, animated in pictures),
         }
 
-    def _pictures(self, root: Path, content: dict[str, str], channels: int) -> Iterator[tuple[str, Picture | str]]:
-        def one(name: str) -> tuple[str, Picture | str]:
-            try:
-                data = (root / name).read_bytes()
-            except OSError as error:
-                raise _changed(name) from error
-            if digest_of(data) != content[name]:
-                raise _changed(name)
-            try:
-                return name, read_picture(data, self.resolution, channels, self.non_square, self.resize)
-            except UnreadableError as error:
-                return name, str(error)
 
-        # Pillow imports its readers when first needed, which threads had better not do at once.
-        Image.init()
-        # A chunk at a time: handing over all names at once would hold all decoded images in memory.
-        names = iter(content)
-        with bombs_refused(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            while chunk := list(islice(names, CHUNK_FILES)):
-                yield from pool.map(one, chunk)
+def folder_at(path: str, where: str = "data.path") -> Path:
+    """A folder that the user named in `where`, which is what a problem starts with.
+
+    Raises:
+        InputError: it does not exist, or is a file.
+    """
+    root = Path(path).expanduser()
+    if not root.exists():
+        raise InputError([f"{where}: {root} does not exist; give a folder of images"])
+    if not root.is_dir():
+        raise InputError([f"{where}: {root} is a file; give the folder the images are in"])
+    return root
 
 
-def _changed(name: str) -> InputError:
-    return InputError([f"data.path: {_shown(name)} changed while it was being read; start again when nothing writes to the folder"])
+def pictures_in(
+    root: Path, content: dict[str, str], resolution: int | None, channels: int, non_square: NonSquare, resize: Resize, where: str
+) -> Iterator[tuple[str, Picture | str]]:
+    """The images of a folder, by the names in `content` and in their order, decoded; or why one cannot be.
+
+    Args:
+        content: the digest of each file: one that changed since is refused.
+        resolution: None leaves every image as large as it is.
+    """
+
+    def one(name: str) -> tuple[str, Picture | str]:
+        try:
+            data = (root / name).read_bytes()
+        except OSError as error:
+            raise _changed(name, where) from error
+        if digest_of(data) != content[name]:
+            raise _changed(name, where)
+        try:
+            return name, read_picture(data, resolution, channels, non_square, resize)
+        except UnreadableError as error:
+            return name, str(error)
+
+    # Pillow imports its readers when first needed, which threads had better not do at once.
+    Image.init()
+    # A chunk at a time: handing over all names at once would hold all decoded images in memory.
+    names = iter(content)
+    with bombs_refused(), ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+        while chunk := list(islice(names, CHUNK_FILES)):
+            yield from pool.map(one, chunk)
 
 
-def _list(root: Path) -> Listing:
+def _changed(name: str, where: str) -> InputError:
+    return InputError([f"{where}: {shown(name)} changed while it was being read; start again when nothing writes to the folder"])
+
+
+def list_folder(root: Path, where: str = "data.path") -> Listing:
+    """The images in a folder and below, in order of their names.
+
+    Raises:
+        InputError: the folder cannot be read.
+    """
     listing = Listing()
     try:
         _walk(root, "", listing, {_identity(root.stat())})
     except OSError as error:
-        raise InputError([f"data.path: {root} cannot be read ({error.strerror}); give a folder you may read"]) from None
+        raise InputError([f"{where}: {root} cannot be read ({error.strerror}); give a folder you may read"]) from None
     except RecursionError:
-        raise InputError([f"data.path: {root} is nested too deep to be read; give a folder nearer to the images"]) from None
+        raise InputError([f"{where}: {root} is nested too deep to be read; give a folder nearer to the images"]) from None
     return listing
 
 
@@ -196,22 +218,24 @@ def _identity(stat: os.stat_result) -> tuple[int, int]:
     return stat.st_dev, stat.st_ino
 
 
-def _lines(problems: dict[str, str]) -> list[str]:
-    return [f"{_shown(name)}: {reason}" for name, reason in sorted(problems.items())]
+def problem_lines(problems: dict[str, str]) -> list[str]:
+    """Why files are left out, a line each, by name."""
+    return [f"{shown(name)}: {reason}" for name, reason in sorted(problems.items())]
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
     """A name that prints on one line, whatever bytes it is made of."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
 
 
-def _classes(names: list[str]) -> tuple[tuple[str, ...], list[int] | None]:
+def classes_of(names: list[str]) -> tuple[tuple[str, ...], list[int] | None]:
+    """First-level folders as classes, and each image's number, when every image lies in one."""
     if not all("/" in name for name in names):
         return (), None
     folders = [name.split("/")[0] for name in names]
     classes = tuple(sorted(set(folders)))
     number = {name: index for index, name in enumerate(classes)}
-    return tuple(map(_shown, classes)), [number[name] for name in folders]
+    return tuple(map(shown, classes)), [number[name] for name in folders]
 
 
 def _describe(found: dict[str, Any], hidden: int, content: list[str], resolution: int, classes: tuple[str, ...]) -> list[str]:
@@ -222,7 +246,7 @@ def _describe(found: dict[str, Any], hidden: int, content: list[str], resolution
     sides = np.minimum(found["widths"], found["heights"])
     loose = sum("/" not in name for name in found["names"])
     copies = len(content) - len(set(content))
-    empty = {_shown(name.split("/")[0]) for name in found["problems"] if "/" in name} - set(classes)
+    empty = {shown(name.split("/")[0]) for name in found["problems"] if "/" in name} - set(classes)
     notes = [
         (int((sides < resolution).sum()), f"smaller than {resolution} x {resolution} pixels and enlarged"),
         (found["animated"], "with several frames, of which the first was taken"),

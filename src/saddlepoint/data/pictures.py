@@ -52,8 +52,10 @@ def bombs_refused() -> Iterator[None]:
         yield
 
 
-def read_picture(data: bytes, resolution: int, channels: int, non_square: NonSquare, resize: Resize) -> Picture:
+def read_picture(data: bytes, resolution: int | None, channels: int, non_square: NonSquare, resize: Resize) -> Picture:
     """Decode the bytes of a file: the first frame, upright, on white, square, resized, `[channels, resolution, resolution]`.
+
+    Without a resolution it stays as wide and as high as it is.
 
     Raises:
         UnreadableError: the reason, whatever is wrong with the bytes.
@@ -72,13 +74,18 @@ def read_picture(data: bytes, resolution: int, channels: int, non_square: NonSqu
         raise
     except Exception as error:  # damaged files make Pillow raise nearly anything
         raise UnreadableError(str(error).split("\n")[0] or type(error).__name__) from None
-    return Picture(to_pixels(_square(plain, non_square), resolution, resize), mode, width, height, animated)
+    pixels = _pixels_of(plain) if resolution is None else to_pixels(_square(plain, non_square), resolution, resize)
+    return Picture(pixels, mode, width, height, animated)
 
 
 def to_pixels(image: Image.Image, resolution: int, resize: Resize) -> NDArray[np.uint8]:
     """A square grey or RGB image at `resolution`, uint8 `[C, resolution, resolution]`."""
     if image.size != (resolution, resolution):
         image = image.resize((resolution, resolution), FILTERS[resize])
+    return _pixels_of(image)
+
+
+def _pixels_of(image: Image.Image) -> NDArray[np.uint8]:
     pixels = np.asarray(image)
     return np.ascontiguousarray(pixels[None] if pixels.ndim == 2 else pixels.transpose(2, 0, 1))
 
