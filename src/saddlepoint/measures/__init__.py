@@ -17,6 +17,7 @@ from saddlepoint.measures.maximum_mean_discrepancy import (
     permutation_test,
 )
 from saddlepoint.measures.measure import Measure
+from saddlepoint.measures.memorisation import Memorisation
 from saddlepoint.measures.precision_recall import ImprovedPrecisionRecall, precision_recall
 
 __all__ = [
@@ -46,4 +47,5 @@ MEASURES: dict[str, type[Measure]] = {
     "exact-maximum-mean-discrepancy": ExactMaximumMeanDiscrepancy,
     "precision-recall": ImprovedPrecisionRecall,
     "density-coverage": DensityAndCoverage,
+    "memorisation": Memorisation,
 }
