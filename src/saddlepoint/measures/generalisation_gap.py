@@ -1,4 +1,4 @@
-"""Is the generator nearer to its training set than to the data, by fresh discriminators (Arora et al. 2017) and by Fréchet distance."""
+"""Is the generator nearer to its training set than to the data: by fresh discriminators (Arora et al. 2017), by FD."""
 
 import math
 from collections.abc import Mapping
@@ -32,9 +32,9 @@ def net_distance(first: Tensor, second: Tensor, streams: Streams, *, updates: in
 
         d(A, B) = E_A sigma(D) - E_B sigma(D),     D trained on the other halves, on log loss
 
-    that is Arora's neural net distance with `phi(t) = t`, as far as a fixed budget finds it. In [-1, 1]; for independent sets of one
-    law it is 0 in expectation, since then D says the same of both. Below 0 where the sets share samples: the shared ones in the
-    evaluated half of one were learned as the other's.
+    that is Arora's neural net distance with `phi(t) = t`, as far as a fixed budget finds it. In [-1, 1]; for independent sets of
+    one law it is 0 in expectation, since then D says the same of both. Below 0 where the sets share samples: the shared ones in
+    the evaluated half of one were learned as the other's.
 
     Args:
         first, second: A and B, uint8 `[n, C, H, W]` or points `[n, d]`, two or more of each.
@@ -45,7 +45,7 @@ def net_distance(first: Tensor, second: Tensor, streams: Streams, *, updates: in
         InputError: fewer than two samples, or samples of different shapes.
 
     >>> near, far = torch.linspace(0, 1, 40)[:, None], torch.linspace(8, 9, 40)[:, None]
-    >>> net_distance(near, far, Streams(0), updates=50).value > 0.9
+    >>> net_distance(near, far, Streams(0)).value > 0.9
     True
 
     Source: Arora, Ge, Liang, Ma, Zhang 2017, definition 2.
