@@ -4,10 +4,14 @@ from saddlepoint.measures.class_conditional_frechet_distance import (
     ClassConditionalFrechetDistance,
     class_conditional_frechet_distance,
 )
+from saddlepoint.measures.class_modes import ClassModesCounted, class_modes
+from saddlepoint.measures.classifier_accuracy_score import ClassifierAccuracyScore, classifier_accuracy_score
 from saddlepoint.measures.classifier_score import ClassifierScore, classifier_score
 from saddlepoint.measures.density_coverage import DensityAndCoverage, density_coverage, expected_coverage
+from saddlepoint.measures.discriminator_overfitting import DiscriminatorOverfitting, overfitting_ratio
 from saddlepoint.measures.frechet_distance import FrechetDistance, Moments, frechet_distance
 from saddlepoint.measures.frechet_distance_infinity import FrechetDistanceInfinity, frechet_distance_infinity
+from saddlepoint.measures.generalisation_gap import GeneralisationGap, frechet_gap, net_distance
 from saddlepoint.measures.kernel_distance import KernelDistance, kernel_distance, kernel_distance_over_subsets
 from saddlepoint.measures.maximum_mean_discrepancy import (
     ExactMaximumMeanDiscrepancy,
@@ -18,23 +22,43 @@ from saddlepoint.measures.maximum_mean_discrepancy import (
 )
 from saddlepoint.measures.measure import Measure
 from saddlepoint.measures.memorisation import Memorisation
+from saddlepoint.measures.modes import ModesCounted, modes
+from saddlepoint.measures.nearest_neighbour_accuracy import NearestNeighbourAccuracy, nearest_neighbour_accuracy
+from saddlepoint.measures.perceptual_path_length import PerceptualPathLength, path_lengths, smoothness
 from saddlepoint.measures.precision_recall import ImprovedPrecisionRecall, precision_recall
+from saddlepoint.measures.pyramid_sliced_wasserstein import PyramidSlicedWasserstein, pyramid_sliced_wasserstein
+from saddlepoint.measures.reconstruction import Reconstruction, reconstruction_errors
+from saddlepoint.measures.sliced_wasserstein_distance import SlicedWassersteinDistance, sliced_wasserstein_distance
+from saddlepoint.measures.wasserstein_distance import WassersteinDistance, wasserstein_distance
 
 __all__ = [
     "MEASURES",
     "Moments",
     "class_conditional_frechet_distance",
+    "class_modes",
+    "classifier_accuracy_score",
     "classifier_score",
     "density_coverage",
     "exact_maximum_mean_discrepancy",
     "expected_coverage",
     "frechet_distance",
     "frechet_distance_infinity",
+    "frechet_gap",
     "kernel_distance",
     "kernel_distance_over_subsets",
     "maximum_mean_discrepancy",
+    "modes",
+    "nearest_neighbour_accuracy",
+    "net_distance",
+    "overfitting_ratio",
+    "path_lengths",
     "permutation_test",
     "precision_recall",
+    "pyramid_sliced_wasserstein",
+    "reconstruction_errors",
+    "sliced_wasserstein_distance",
+    "smoothness",
+    "wasserstein_distance",
 ]
 
 MEASURES: dict[str, type[Measure]] = {
@@ -48,4 +72,15 @@ MEASURES: dict[str, type[Measure]] = {
     "precision-recall": ImprovedPrecisionRecall,
     "density-coverage": DensityAndCoverage,
     "memorisation": Memorisation,
+    "wasserstein-distance": WassersteinDistance,
+    "sliced-wasserstein-distance": SlicedWassersteinDistance,
+    "pyramid-sliced-wasserstein": PyramidSlicedWasserstein,
+    "modes": ModesCounted,
+    "class-modes": ClassModesCounted,
+    "classifier-accuracy-score": ClassifierAccuracyScore,
+    "discriminator-overfitting": DiscriminatorOverfitting,
+    "generalisation-gap": GeneralisationGap,
+    "perceptual-path-length": PerceptualPathLength,
+    "reconstruction": Reconstruction,
+    "nearest-neighbour-accuracy": NearestNeighbourAccuracy,
 }
