@@ -29,7 +29,7 @@ ORDER: list[set[str]] = [
     {"training"},
     {"report"},
     {"run", "progress"},
-    {"sampling"},
+    {"sampling", "evaluating"},
     {"cli"},
 ]
 PLACE = {room: number for number, group in enumerate(ORDER) for room in group}
@@ -76,7 +76,7 @@ def test_help_does_not_import_torch() -> None:
 
 
 def test_only_the_command_line_knows_the_terminal() -> None:
-    allowed = {"cli", "progress", "sampling"}
+    allowed = {"cli", "progress", "sampling", "evaluating"}
     for path in modules():
         own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
         imports = {

@@ -21,13 +21,14 @@ from saddlepoint.errors import Diverged, InputError, Interrupted
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from saddlepoint.progress import Terminal
+    from saddlepoint.progress import Gauge, Terminal
     from saddlepoint.recipe import Recipe
     from saddlepoint.rounds import Record
     from saddlepoint.run import Run
 
 Form = Literal["grid", "files", "slerp"]
 Weights = Literal["average", "raw"]
+Split = Literal["train", "held-out"]
 WIDEST = 2000
 DEFAULT_COUNTS: dict[Form, int] = {"grid": 64, "files": 64, "slerp": 8}
 
@@ -155,7 +156,9 @@ def sample(
     seed: Annotated[int, typer.Option(min=0, help="Sample i depends on (seed, i) only.")] = 0,
     form: Annotated[Form, typer.Option("--as", help="One grid, a file each, or interpolations between latents.")] = "grid",
     weights: Annotated[Weights, typer.Option(help="The generator's averaged weights, or the raw ones.")] = "average",
-    checkpoint: Annotated[int | None, typer.Option(min=0, help="The update of a checkpoint; by default the newest.")] = None,
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="U", help="The update of a checkpoint, or best; by default the newest.")
+    ] = None,
     out: Annotated[Path | None, _writes("PATH", "Where to put them; by default in the run folder.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -165,11 +168,72 @@ def sample(
 
     opened = open_run(run)
     count = n if n is not None else DEFAULT_COUNTS[form]
-    told = [form, f"seed{seed}", *(["raw"] if weights == "raw" else []), *([f"{checkpoint:06d}"] if checkpoint is not None else [])]
+    chosen = _checkpoint(checkpoint)
+    place = [] if chosen is None else [chosen if isinstance(chosen, str) else f"{chosen:06d}"]
+    told = [form, f"seed{seed}", *(["raw"] if weights == "raw" else []), *place]
     where = out if out is not None else run / "samples" / ("-".join(told) + (".png" if form != "files" else ""))
     with console(as_json) as screen:
-        written = write_samples(opened, where, form, count, seed, weights=weights, checkpoint=checkpoint, screen=screen)
+        written = write_samples(opened, where, form, count, seed, weights=weights, checkpoint=chosen, screen=screen)
     _say({"samples": str(written), "n": count, "seed": seed}, as_json)
+
+
+@app.command()
+def evaluate(
+    subjects: Annotated[
+        list[Path],
+        typer.Argument(
+            help="Runs, folders of images, .npy or .npz files, or a measures.json; several stand side by side.",
+            autocompletion=complete_run,
+            metavar="RUN|FOLDER|ARRAY…",
+        ),
+    ],
+    against: Annotated[
+        str | None, typer.Option(metavar="DATA", help="The real side: a data set, a folder, an array; by default a run's data.")
+    ] = None,
+    measures: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Measures by name, or all; by default those that suit the data.")
+    ] = None,
+    extractor: Annotated[str | None, typer.Option(metavar="NAME", help="Where features are from; by default what suits.")] = None,
+    n: Annotated[int | None, typer.Option("-n", min=1, help="Samples a side.", show_default=False)] = None,
+    weights: Annotated[Weights, typer.Option(help="A run's averaged weights, or the raw ones.")] = "average",
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="U", help="The update of a checkpoint, or best; by default the newest.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is drawn.")] = 0,
+    split: Annotated[Split, typer.Option(help="Of the data.")] = "train",
+    out: Annotated[Path | None, _writes("FILE", "Also write the values here, as JSON.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure what was learned: runs, folders of images, arrays."""
+    from saddlepoint.evaluating import evaluate_all, show
+    from saddlepoint.evaluation.card import Incomparable
+
+    names = measures if measures in (None, "all") else [name.strip() for name in str(measures).split(",")]
+    asked = {"against": against, "measures": names, "extractor": extractor, "n": n, "weights": weights}
+    asked |= {"checkpoint": _checkpoint(checkpoint), "seed": seed, "split": split}
+    try:
+        with gauging() as watch:
+            columns = evaluate_all(subjects, out, watch, **asked)
+    except Incomparable as refusal:
+        if as_json:
+            _say({"differences": list(refusal.differences)}, as_json)
+        for line in refusal.differences:
+            typer.echo(f"not comparable: {line}", err=True)
+        raise typer.Exit(1) from None
+    if as_json:
+        typer.echo(_json([column.to_mapping() for column in columns]))
+        return
+    with console(as_json) as screen:
+        show(columns, screen)
+
+
+def _checkpoint(given: str | None) -> Any:
+    """An update, or the word best."""
+    if given is None or given == "best":
+        return given
+    if not given.isdecimal() or len(given) > 15:
+        raise InputError([f"--checkpoint: {given!r} is not an update; give a number, or best"])
+    return int(given)
 
 
 @app.command()
@@ -356,6 +420,18 @@ def watching(as_json: bool) -> Iterator["Terminal"]:
             yield terminal
         finally:
             terminal.stop()
+
+
+@contextmanager
+def gauging() -> Iterator["Gauge"]:
+    """A watch of an evaluation on standard error, which leaves standard output to the numbers."""
+    from saddlepoint.progress import Gauge, Screen
+
+    gauge = Gauge(Screen(stderr=True))
+    try:
+        yield gauge
+    finally:
+        gauge.stop()
 
 
 @contextmanager

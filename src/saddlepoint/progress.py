@@ -3,6 +3,7 @@
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +14,7 @@ from saddlepoint.data.source import Source
 from saddlepoint.recipe import Recipe
 
 PLAIN_SECONDS = 10.0
+SOON_SECONDS = 2.0
 SHOWN = ("discriminator/loss", "generator/loss")
 
 
@@ -21,6 +23,66 @@ class Screen(Console):
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
+
+
+class Gauge:
+    """Watches an evaluation: a bar a stage with its time left; without a terminal, a line for a stage that lasts two seconds.
+
+    Args:
+        console: where to draw; a quiet one shows nothing.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=10),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal or console.quiet,
+            refresh_per_second=5,
+        )
+        self._task: TaskID | None = None
+        self._what = ""
+        self._total = self._done = 0
+        self._stage = self._printed = time.perf_counter()
+        self._later = Timer(0, self.stop)
+
+    def stage(self, what: str, total: int) -> None:
+        self._what, self._total, self._done = what, total, 0
+        self._stage = time.perf_counter()
+        self._progress.start()
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+        self._task = self._progress.add_task(escape(what), total=total or None)
+        self._later.cancel()
+        if not self._console.is_terminal and not self._console.quiet:
+            self._later = Timer(SOON_SECONDS, self._line)
+            self._later.daemon = True
+            self._later.start()
+
+    def advanced(self, steps: int) -> None:
+        self._done += steps
+        if self._task is not None:
+            self._progress.advance(self._task, steps)
+        if self._stage < self._printed < time.perf_counter() - PLAIN_SECONDS:
+            self._line()
+
+    def said(self, line: str) -> None:
+        self._console.print(escape(line), highlight=False, emoji=False, soft_wrap=True)
+
+    def stop(self) -> None:
+        """Leave the terminal as it was."""
+        self._later.cancel()
+        self._progress.stop()
+
+    def _line(self) -> None:
+        # A stage that lasts is told, without a terminal, in lines.
+        self._printed = now = time.perf_counter()
+        left = max(0, self._total - self._done) * (now - self._stage) / max(1, self._done)
+        self.said(f"{self._what}: {self._done}/{self._total}  {left:.0f} s left" if self._done else f"{self._what} …")
 
 
 class Terminal:

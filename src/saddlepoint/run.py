@@ -151,7 +151,7 @@ class Run:
         measures: Named = None,
         *,
         against: Against | None = None,
-        extractor: str | Extractor | FeatureExtractor | None = None,
+        extractor: str | Mapping[str, Any] | Extractor | FeatureExtractor | None = None,
         n: int | None = None,
         weights: Weights = "average",
         checkpoint: Checkpoint = None,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from saddlepoint.errors import InputError
 from saddlepoint.latents import interpolate
-from saddlepoint.run import Run, Weights
+from saddlepoint.run import Checkpoint, Run, Weights
 from saddlepoint.streams import ROWS, Streams
 from saddlepoint.training.assembly import DTYPES, choose_device, latents_of
 from saddlepoint.training.folder import made_folder
@@ -32,7 +32,7 @@ def write_samples(
     seed: int,
     *,
     weights: Weights = "average",
-    checkpoint: int | None = None,
+    checkpoint: Checkpoint = None,
     screen: Console | None = None,
 ) -> Path:
     """Write samples 0 to n - 1 of a seed: one grid, a PNG each (`where` is then a folder), or n interpolations of 10 steps.
@@ -68,7 +68,7 @@ class Drawing:
     run: Run
     seed: int
     weights: Weights
-    checkpoint: int | None
+    checkpoint: Checkpoint
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -9,6 +9,8 @@ from typing import Any
 
 # Of the provenance, what does not tell one value from another.
 NOT_IDENTITY = ("versions", "date")
+# Of the protocol, what the values of one evaluation do not share.
+OF_THE_MEASURE = ("measure", "quantity", "fields")
 
 
 class Incomparable(Exception):
@@ -45,21 +47,27 @@ class Card:
 
     def differences(self, other: "Card") -> list[str]:
         """The fields in which two protocols differ, a line each, with both values."""
-        return list(_differing("", self._told(), other._told()))
+        lines = []
+        for place, one, two in _differing("", self.protocol, other.protocol):
+            lines.append(f"{place}: {self._told(place, one)}, and {other._told(place, two)}")
+        return lines
 
-    def _told(self) -> dict[str, Any]:
+    def _told(self, place: str, value: object) -> str:
         # A digest alone says little to a reader.
-        named = {"data": self.provenance.get("data"), "extractor_digest": None}
-        told = dict(self.protocol)
-        return {name: f"{value} ({named[name]})" if named.get(name) and value else value for name, value in told.items()}
+        name = self.provenance.get("data") if place == "data" else None
+        return f"{_word(value)} ({name})" if name else _word(value)
+
+    def conditions(self) -> "Card":
+        """Without what is the measure's own: what all values of one evaluation share."""
+        return Card({name: value for name, value in self.protocol.items() if name not in OF_THE_MEASURE}, self.provenance)
 
 
-def _differing(place: str, one: object, other: object) -> Iterator[str]:
+def _differing(place: str, one: object, other: object) -> Iterator[tuple[str, object, object]]:
     if isinstance(one, Mapping) and isinstance(other, Mapping):
         for name in [*one, *(name for name in other if name not in one)]:
             yield from _differing(f"{place}.{name}" if place else name, one.get(name), other.get(name))
     elif one != other:
-        yield f"{place}: {_word(one)}, and {_word(other)}"
+        yield place, one, other
 
 
 def _word(value: object) -> str:
@@ -150,14 +158,19 @@ def plain_json(value: Any) -> Any:
 
 
 def refuse_different(values: Sequence[Value]) -> None:
-    """Raise `Incomparable` unless all values were made by one protocol.
+    """Raise `Incomparable` unless all values may stand in one table.
+
+    That is when they were made under the same conditions, and those of one name by the same protocol.
 
     Raises:
-        Incomparable: a line per field that differs, of all values against the first.
+        Incomparable: a line per field that differs from the first value's.
     """
-    lines: dict[str, None] = {}
-    for value in values[1:]:
-        for line in values[0].card.differences(value.card):
-            lines[f"{values[0].name}: {line}"] = None
+    lines: list[str] = []
+    firsts: dict[str, Value] = {}
+    for value in values:
+        conditions = values[0].card.conditions().differences(value.card.conditions())
+        first = firsts.setdefault(value.name, value)
+        own = first.card.differences(value.card) if not conditions else []
+        lines += [*conditions, *(f"{value.name}: {line}" for line in own)]
     if lines:
-        raise Incomparable(list(lines))
+        raise Incomparable(list(dict.fromkeys(lines)))

@@ -18,6 +18,7 @@ from saddlepoint.evaluation.naming import qualified, title_of
 from saddlepoint.evaluation.reals import Pictures, Reals
 from saddlepoint.evaluation.subject import Drawn, Subject
 from saddlepoint.evaluation.watching import Unwatched, Watch
+from saddlepoint.extractors.cache import seen_once
 from saddlepoint.extractors.extractor import FeatureExtractor
 from saddlepoint.extractors.network import features_of
 from saddlepoint.measures.evidence import Evidence, Sample
@@ -29,13 +30,14 @@ TIMED = 64
 
 @dataclass(frozen=True)
 class Reference:
-    """The real side, seen by the extractor; it serves any number of subjects."""
+    """The real side, seen by the extractor; it serves any number of subjects. `notes` are of the cache."""
 
     reals: Reals
     real: Sample
     floor: Sample
     train: Sample | None
     held_out: Sample | None
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,15 +62,16 @@ class Evaluation:
 
 
 def refer(reals: Reals, extractor: FeatureExtractor, watch: Watch | None = None) -> Reference:
-    """Let the extractor see the real side, each sample once."""
+    """Let the extractor see the real side, each sample once, or take from the cache what it saw before."""
     watch = watch or Unwatched()
+    notes: list[str] = []
     n, whole = len(reals.real), reals.train if reals.split == "train" else reals.held_out
     if reals.rows is not None and whole is not None:
-        of_split = see(extractor, whole, f"features of {len(whole)} {reals.split} samples", watch)
+        of_split = see(extractor, whole, f"features of {len(whole)} {reals.split} samples", watch, notes)
         both = of_split.rows(reals.rows)
     else:
         of_split = None
-        both = see(extractor, _joined(reals.real, reals.floor), f"features of {n + len(reals.floor)} real samples", watch)
+        both = see(extractor, _joined(reals.real, reals.floor), f"features of {n + len(reals.floor)} real samples", watch, notes)
     real = both.rows(slice(0, n))
 
     def beside(name: str, pictures: Pictures | None) -> Sample | None:
@@ -76,13 +79,17 @@ def refer(reals: Reals, extractor: FeatureExtractor, watch: Watch | None = None)
             return None if pictures is None else real
         if name == reals.split and of_split is not None:
             return of_split
-        return see(extractor, pictures, f"features of {len(pictures)} {name} samples", watch)
+        return see(extractor, pictures, f"features of {len(pictures)} {name} samples", watch, notes)
 
-    return Reference(reals, real, both.rows(slice(n, None)), beside("train", reals.train), beside("held-out", reals.held_out))
+    train, held_out = beside("train", reals.train), beside("held-out", reals.held_out)
+    return Reference(reals, real, both.rows(slice(n, None)), train, held_out, tuple(notes))
 
 
-def see(extractor: FeatureExtractor, pictures: Pictures, what: str, watch: Watch) -> Sample:
+def see(extractor: FeatureExtractor, pictures: Pictures, what: str, watch: Watch, kept: list[str] | None = None) -> Sample:
     """Samples through the extractor.
+
+    Args:
+        kept: where the cache's notes go, for samples that will be seen again; None for those that are not kept.
 
     Raises:
         InputError: it does not take samples of this shape.
@@ -95,7 +102,11 @@ def see(extractor: FeatureExtractor, pictures: Pictures, what: str, watch: Watch
         watch.advanced(done - before)
         before = done
 
-    seen = features_of(extractor, pictures.images, progress=progress)
+    if kept is None or extractor.name == "pixels":
+        seen = features_of(extractor, pictures.images, progress=progress)
+    else:
+        seen, notes = seen_once(extractor, pictures.images, progress=progress)
+        kept += notes
     return Sample(pictures.images, seen.features, seen.logits, pictures.labels)
 
 
@@ -261,7 +272,7 @@ def _value(
     )
     return Value(
         name=qualified(measure, name),
-        title=title_of(measure, name, extractor.title),
+        title=title_of(measure, name, "coordinates" if subject.fakes.images.ndim == 2 else extractor.title),
         mean=float(estimate.mean),
         n=estimate.n,
         card=Card(plain_json(protocol), plain_json({"data": reals.name, **subject.provenance, **provenance})),

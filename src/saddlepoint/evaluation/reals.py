@@ -145,15 +145,17 @@ def reals_of_source(
         held_out=beside("held-out"),
         rows=order if whole else None,
         mixture=mixture_of(source),
-        preprocessing=_preprocessing(source),
+        preprocessing=size_of(source.shape),
     )
 
 
-def _preprocessing(source: Source) -> str:
-    if len(source.shape) == 1:
-        return "points"
-    channels, height, width = source.shape
-    return f"bytes, {width} x {height} x {channels}"
+def size_of(shape: tuple[int, ...]) -> str:
+    """What samples of a shape are to an extractor.
+
+    >>> size_of((3, 16, 32)), size_of((2,))
+    ('bytes, 32 x 16 x 3', 'points')
+    """
+    return "points" if len(shape) == 1 else f"bytes, {shape[2]} x {shape[1]} x {shape[0]}"
 
 
 def _shuffled(source: Source, split: Split, seed: int) -> Tensor:
@@ -180,7 +182,7 @@ def _fresh_reals(source: Source, n: int, split: Split, seed: int, uses: frozense
         train=others["train"],
         held_out=others["held-out"],
         mixture=mixture_of(source),
-        preprocessing="points",
+        preprocessing=size_of(source.shape),
     )
 
 

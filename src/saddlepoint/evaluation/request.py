@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,15 +24,18 @@ from saddlepoint.evaluation.defaults import (
     measures_named,
 )
 from saddlepoint.evaluation.engine import Evaluation, evaluate, refer
+from saddlepoint.evaluation.images import Images, read_images
 from saddlepoint.evaluation.reals import (
     DEFAULT_POINTS,
     Pictures,
     Reals,
+    as_bytes,
     content_digest,
     default_count,
     mixture_of,
     reals_at_hand,
     reals_of_source,
+    size_of,
     some,
     split_size,
 )
@@ -111,11 +115,25 @@ class Samples:
 
     Args:
         name: as people call them.
+        classes: what their labels mean.
+        resize: the filter that brought them to their size, if one did.
+        notes: of their reading, a line each.
     """
 
-    def __init__(self, name: str, pictures: Pictures) -> None:
+    def __init__(
+        self,
+        name: str,
+        pictures: Pictures,
+        *,
+        classes: tuple[str, ...] = (),
+        resize: str | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
         self.name = name
         self.pictures = pictures
+        self.classes = classes
+        self.resize = resize
+        self.notes = notes
         self.shape: tuple[int, ...] = tuple(pictures.images.shape[1:])
         self.count: int | None = len(pictures)
         self.offers: frozenset[str] = frozenset() if pictures.labels is None else frozenset({"labels"})
@@ -149,7 +167,7 @@ def against_named(against: Against, shape: tuple[int, ...], watch: Watch) -> Sou
     if isinstance(against, Data):
         return source_of(against, shape, watch)
     if isinstance(against, str | os.PathLike | Tensor | np.ndarray):
-        return samples_at(against, watch)
+        return samples_at(against, watch, shape)
     return against
 
 
@@ -166,10 +184,10 @@ def answer(request: Request, judged: Judged, against: Source | Samples, *, own_d
     points = len(judged.shape) == 1
     extractor, notes = _extractor(request, against.name if not isinstance(against, Samples) else None, points)
     offers = judged.offers if own_data else judged.offers - OF_TRAINING
-    if isinstance(against, Samples):
-        there = set(offers if "labels" in against.offers else offers - {"labels"}) | ({"logits"} if extractor.classes else set())
-    else:
-        there = what_is_there(offers, against, extractor)
+    if isinstance(judged, Samples) and judged.classes != against.classes:
+        # Labels that mean other things are none.
+        offers -= {"labels"}
+    there = what_is_there(offers, against, extractor)
     measures = _measures(request, points, there)
     n_fake, n_real = _counts(request, judged, against)
     named = request.measures is not None and request.measures != "all"
@@ -182,10 +200,16 @@ def answer(request: Request, judged: Judged, against: Source | Samples, *, own_d
     evaluation = evaluate(subject, reference, measures, extractor, seed=request.seed, named=named, watch=watch)
     if not evaluation.values:
         raise InputError(list(evaluation.left_out))
-    warnings = list(notes)
+    warnings = [*notes, *reference.notes, *_notes_of(judged), *_notes_of(against)]
     if content_digest(subject.fakes) == content_digest(reals.real):
         warnings.append("Real and fake are the same samples: every distance is 0 or nearly so, and says nothing of a generator.")
+    if str(subject.protocol.get("checkpoint", "")).startswith("best") and own_data and request.split == "held-out":
+        warnings.append("The checkpoint was chosen as the best on these held-out samples, so its values on them flatter it.")
     return replace(evaluation, warnings=tuple(warnings))
+
+
+def _notes_of(side: Judged | Source | Samples) -> tuple[str, ...]:
+    return tuple(f"{side.name}: {note}" for note in side.notes) if isinstance(side, Samples) else ()
 
 
 def made_by() -> dict[str, Any]:
@@ -202,14 +226,16 @@ def _extractor(request: Request, data: str | None, points: bool) -> tuple[Featur
     return request.extractor, ()
 
 
-def what_is_there(offers: frozenset[str], source: Source, extractor: FeatureExtractor) -> set[str]:
-    """What the evidence will have, as measures name it in `uses`, where the real side is a data source."""
+def what_is_there(offers: frozenset[str], against: Source | Samples, extractor: FeatureExtractor) -> set[str]:
+    """What the evidence will have, as measures name it in `uses`."""
     there = set(offers)
     if extractor.classes:
         there.add("logits")
-    if mixture_of(source) is not None:
+    if isinstance(against, Samples):
+        return there if "labels" in against.offers else there - {"labels"}
+    if mixture_of(against) is not None:
         there.add("mixture")
-    return there if source.classes else there - {"labels"}
+    return there if against.classes else there - {"labels"}
 
 
 def _measures(request: Request, points: bool, there: set[str]) -> tuple[Measure, ...]:
@@ -242,7 +268,7 @@ def _counts(request: Request, judged: Judged, against: Source | Samples) -> tupl
 def _reals(request: Request, against: Source | Samples, n: int, uses: frozenset[str]) -> Reals:
     if isinstance(against, Samples):
         digest = content_digest(against.pictures)
-        size = "points" if len(against.shape) == 1 else f"bytes, {against.shape[2]} x {against.shape[1]} x {against.shape[0]}"
+        size = size_of(against.shape) + (f", by {against.resize}" if against.resize else "")
         return reals_at_hand(against.name, digest, against.pictures, n, seed=request.seed, preprocessing=size)
     return reals_of_source(against, n, split=request.split, seed=request.seed, uses=uses, watch=request.watch)
 
@@ -260,10 +286,51 @@ def refuse_early(measures: Sequence[Measure], there: set[str], n: int, named: bo
         raise InputError([line for lines in problems.values() for line in lines])
 
 
-def samples_at(where: AtHand, watch: Watch) -> Samples:
+def samples_at(where: AtHand, watch: Watch, like: tuple[int, ...] | None = None) -> Samples:
     """Images or points in a folder, a file or memory.
 
+    Args:
+        like: the shape of what they are compared with; a folder of other sizes is brought to it.
+
     Raises:
-        InputError: they cannot be read.
+        InputError: they cannot be read, or points are not finite.
     """
-    raise NotImplementedError(Path)
+    if isinstance(where, Tensor) and where.ndim == 4 and where.is_floating_point():
+        return Samples("the images", Pictures(as_bytes(_in_range(where))))
+    name = str(where) if isinstance(where, str | os.PathLike) else "the samples"
+    read = _read(where, watch, like)
+    if read.images.ndim == 2 and not bool(torch.isfinite(read.images).all()):
+        broken = int((~torch.isfinite(read.images)).any(1).sum())
+        raise InputError([f"{name}: {broken} of {len(read.images)} points are NaN or infinite; leave them out"])
+    notes = [*read.found, *(f"left out: {problem}" for problem in read.problems)]
+    return Samples(name, Pictures(read.images, read.labels), classes=read.classes, resize=read.resize, notes=tuple(notes))
+
+
+def _read(where: AtHand, watch: Watch, like: tuple[int, ...] | None) -> Images:
+    before = 0
+
+    def progress(done: int, total: int) -> None:
+        nonlocal before
+        if before == 0 or done < before:
+            watch.stage("reading images", total)
+            before = 0
+        watch.advanced(done - before)
+        before = done
+
+    fits = like is not None and len(like) == 3 and like[1] == like[2]
+    try:
+        read = read_images(where, progress=progress)
+    except InputError:
+        if like is None or not fits:
+            raise
+        return read_images(where, resolution=like[2], progress=progress)
+    square = read.images.ndim == 4 and (isinstance(where, str | os.PathLike) and Path(where).is_dir())
+    if like is not None and fits and square and read.images.shape[2:] != like[1:]:
+        return read_images(where, resolution=like[2], progress=progress)
+    return read
+
+
+def _in_range(images: Tensor) -> Tensor:
+    if not bool((images.abs() <= 1).all()):
+        raise InputError(["the images: floats are images in [-1, 1], and some are outside or NaN; give bytes, uint8 0 … 255"])
+    return images

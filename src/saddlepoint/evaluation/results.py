@@ -49,7 +49,11 @@ def add_values(folder: Path, values: Iterable[Value]) -> Path:
     Raises:
         InputError: the file cannot be written, or what is there was not written by an evaluation.
     """
-    path = folder / FILE
+    return write_values(folder / FILE, values)
+
+
+def write_values(path: Path, values: Iterable[Value]) -> Path:
+    """The same for a file of any name."""
     held = {value.card.digest: value for value in read_values(path)}
     for value in values:
         held.pop(value.card.digest, None)

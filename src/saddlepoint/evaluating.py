@@ -1,0 +1,172 @@
+"""`saddlepoint evaluate`: who is judged, one or several side by side, and how the numbers are shown."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from saddlepoint.data.source import Split
+from saddlepoint.errors import InputError
+from saddlepoint.evaluation.card import Value, refuse_different
+from saddlepoint.evaluation.engine import Evaluation
+from saddlepoint.evaluation.request import Against, AtHand, Named, Request, against_named, answer, samples_at
+from saddlepoint.evaluation.results import FILE, read_values, write_values
+from saddlepoint.evaluation.table import table_of
+from saddlepoint.evaluation.watching import Unwatched, Watch
+from saddlepoint.extractors.extractor import Extractor, FeatureExtractor
+from saddlepoint.run import Checkpoint, Run, Weights, open_run
+
+WIDEST = 2000
+
+
+def evaluate(
+    subject: Run | AtHand,
+    against: Against | None = None,
+    *,
+    measures: Named = None,
+    extractor: str | Mapping[str, Any] | Extractor | FeatureExtractor | None = None,
+    n: int | None = None,
+    weights: Weights = "average",
+    checkpoint: Checkpoint = None,
+    seed: int = 0,
+    split: Split = "train",
+    watch: Watch | None = None,
+) -> Evaluation:
+    """Measure a run, a folder of images, an array file, or a tensor of images or points.
+
+    Args:
+        subject: a run or its folder; a folder of images; an `.npy` or `.npz` file; images uint8 `[n, C, H, W]` or float in [-1, 1];
+            points float `[n, d]`.
+        against: the real side: a data set's name or record, or samples as above. A run may leave it out: it is its data then.
+        measures: names or records; "all" for every one that can be taken; None for those that suit the data.
+        extractor: where features are from; None is what suits the data.
+        n: samples a side; None is what there is, of a data set half of the split, at most 10,000.
+        weights, checkpoint: of a run; see `Run.evaluate`.
+        seed: of all that is drawn.
+        split: of a data set, `train` or `held-out`.
+        watch: told of progress.
+
+    Raises:
+        InputError: what was named cannot be had or cannot be measured; a line for each reason.
+
+    >>> import torch
+    >>> points = torch.arange(200.0).reshape(100, 2)
+    >>> evaluation = evaluate(points + 1, points, measures=["frechet-distance"])
+    >>> round(evaluation["frechet-distance"].mean, 3)
+    2.0
+    """
+    watch = watch or Unwatched()
+    if isinstance(subject, str | os.PathLike) and (Path(subject) / "recipe.yaml").is_file():
+        subject = open_run(Path(subject))
+    if isinstance(subject, Run):
+        return subject.evaluate(
+            measures,
+            against=against,
+            extractor=extractor,
+            n=n,
+            weights=weights,
+            checkpoint=checkpoint,
+            seed=seed,
+            split=split,
+            watch=watch,
+        )
+    name = str(subject) if isinstance(subject, str | os.PathLike) else "the samples"
+    if against is None:
+        raise InputError([f"{name}: is not a run, which knows its data; give --against DATA, FOLDER or ARRAY to compare it with"])
+    odd = [field for field, value, usual in (("weights", weights, "average"), ("checkpoint", checkpoint, None)) if value != usual]
+    if odd:
+        raise InputError([f"{field}: {name} is not a run, so there is none to choose; leave it out" for field in odd])
+    request = Request(measures, extractor, n, seed, split, watch)
+    judged = samples_at(subject, watch)
+    return answer(request, judged, against_named(against, judged.shape, watch), own_data=False)
+
+
+@dataclass(frozen=True)
+class Column:
+    """What came of one of the subjects that a command names."""
+
+    subject: str
+    evaluation: Evaluation
+    file: Path | None
+
+    def to_mapping(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return {
+            "subject": self.subject,
+            "values": [value.to_mapping() for value in self.evaluation.values],
+            "left_out": list(self.evaluation.left_out),
+            "warnings": list(self.evaluation.warnings),
+            "file": None if self.file is None else str(self.file),
+        }
+
+
+def evaluate_all(subjects: Sequence[Path], out: Path | None, watch: Watch, **asked: Any) -> list[Column]:
+    """Evaluate each subject by one request; of a file of values that an evaluation wrote, the newest are taken as they are.
+
+    Raises:
+        InputError: one of them cannot be evaluated.
+        Incomparable: the protocols of two of them differ.
+    """
+    columns = []
+    for subject in subjects:
+        if subject.suffix == ".json":
+            columns.append(Column(str(subject), Evaluation(tuple(_newest(subject))), subject))
+            continue
+        evaluation = evaluate(subject, watch=watch, **asked)
+        run = (subject / "recipe.yaml").is_file()
+        columns.append(Column(str(subject), evaluation, subject / FILE if run else None))
+    refuse_different([value for column in columns for value in column.evaluation.values])
+    if out is not None:
+        write_values(out, [value for column in columns for value in column.evaluation.values])
+    return columns
+
+
+def _newest(path: Path) -> list[Value]:
+    if not path.is_file():
+        raise InputError([f"{path}: does not exist; give the measures.json of a run, a run, a folder or an array"])
+    values = read_values(path)
+    if not values:
+        raise InputError([f"{path}: holds no values; `saddlepoint evaluate RUN` writes them"])
+    # A file may hold values of several checkpoints or splits: those of the last evaluation stand together.
+    conditions, update = values[-1].card.conditions().protocol, values[-1].card.provenance.get("update")
+    alike = [v for v in values if v.card.conditions().protocol == conditions and v.card.provenance.get("update") == update]
+    return list({value.name: value for value in alike}.values())
+
+
+def show(columns: Sequence[Column], console: Console) -> None:
+    """The table, with what to know below it."""
+    found = table_of([(column.subject, column.evaluation.values) for column in columns])
+    table = Table(box=None, pad_edge=False)
+    for number, column in enumerate(found.columns):
+        values = 0 < number <= len(columns)
+        table.add_column(column, overflow="fold", no_wrap=values, justify="right" if column in ("floor", "n") else "left")
+    for row in found.rows:
+        table.add_row(*map(Text, row))
+    if not console.is_terminal:
+        # A line a row, for other programs.
+        console.width = WIDEST
+    console.print(table)
+    said = [line for column in columns for line in (*column.evaluation.warnings, *column.evaluation.left_out)]
+    for line in [*found.notes, *dict.fromkeys(said), *_from(columns)]:
+        console.print(Text(line), style="dim")
+
+
+def _from(columns: Sequence[Column]) -> list[str]:
+    """What all values share, and where they are written."""
+    protocol = next((value.card.protocol for column in columns for value in column.evaluation.values), {})
+    provenance = next((value.card.provenance for column in columns for value in column.evaluation.values), {})
+    parts = [
+        f"against {protocol.get('n_real')} {'' if protocol.get('split') == 'all' else str(protocol.get('split')) + ' '}samples of "
+        f"{provenance.get('data')}",
+        f"extractor {protocol.get('extractor')}",
+        *([f"{protocol['weights']} weights"] if protocol.get("weights") else []),
+        *([f"checkpoint: {protocol['checkpoint']}"] if protocol.get("checkpoint") else []),
+        f"seed {provenance.get('seed')}",
+    ]
+    files = dict.fromkeys(str(column.file) for column in columns if column.file is not None and str(column.file) != column.subject)
+    return ["; ".join(parts), *(f"written to {file}" for file in files)]
