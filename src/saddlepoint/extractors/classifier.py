@@ -16,6 +16,7 @@ from saddlepoint.extractors.network import NetworkExtractor, digest_of, refused_
 
 FOLDER = Path(__file__).parent
 NATIVE_MNIST, BORDER = 28, 2
+LAYERS = ("features", "logits")
 PREPARATION = "28 x 28 padded with 2 black pixels a side; bilinear, antialiased, to {side} x {side}; x / 127.5 - 1"
 
 
@@ -41,9 +42,10 @@ FASHION_MNIST = Plan(
 
 
 class Classifier(nn.Module):
-    """Blocks of a 3 x 3 convolution, ReLU and maximum over 2 x 2; then features after a ReLU; then logits.
+    """Blocks of a 3 x 3 convolution, ReLU and maximum over 2 x 2; a linear layer, whose outputs are the features; ReLU; logits.
 
-    Its parameters are on no device (`meta`) until they are loaded or drawn.
+    Features are taken before their ReLU, which gives 0 throughout for most of what is of no class, and so could not tell two
+    such images apart. Its parameters are on no device (`meta`) until they are loaded or drawn.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -58,8 +60,8 @@ class Classifier(nn.Module):
     def forward(self, images: Tensor) -> Seen:
         for block in self.blocks:
             images = F.max_pool2d(F.relu(block(images)), 2)
-        features = F.relu(self.features(images.flatten(1)))
-        return Seen(features, self.logits(features))
+        features = self.features(images.flatten(1))
+        return Seen(features, self.logits(F.relu(features)))
 
 
 def prepared(pixels: Tensor, side: int) -> Tensor:
@@ -107,9 +109,9 @@ def _open(name: str, plan: Plan, device: str) -> NetworkExtractor:
     return NetworkExtractor(
         name,
         plan.title,
-        ("features", "logits"),
+        LAYERS,
         plan.classes,
-        digest_of(tensors, name, PREPARATION.format(side=plan.side)),
+        digest_of(tensors, name, LAYERS, PREPARATION.format(side=plan.side)),
         network.requires_grad_(False).eval().to(device),
         see,
         channels=(1,),

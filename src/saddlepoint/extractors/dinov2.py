@@ -16,6 +16,7 @@ REPOSITORY = "facebookresearch/dinov2"
 COPY = "facebookresearch_dinov2_main"
 
 SIDE = 224
+LAYERS = ("class token",)
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PREPARATION = f"grey three times; bilinear to {SIDE} x {SIDE} as TensorFlow 1 does it; less 255 {MEAN}, over 255 {STD}"
 
@@ -46,9 +47,9 @@ class DinoV2(Extractor):
         return NetworkExtractor(
             self.name,
             f"DINOv2 ViT-{self.size.upper()}/14",
-            ("class token",),
+            LAYERS,
             (),
-            digest_of(network.state_dict(), self.name, self.size, PREPARATION),
+            digest_of(network.state_dict(), self.name, self.size, LAYERS, PREPARATION),
             network.to(device),
             see,
             device=device,

@@ -20,6 +20,7 @@ from saddlepoint.extractors.network import (
 )
 
 SIDE = 224
+LAYERS = ("pooled", "logits")
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 PREPARATION = f"grey three times; bicubic, antialiased, to {SIDE} x {SIDE}, cut to 0 … 255; / 255, less {MEAN}, over {STD}"
 
@@ -54,9 +55,9 @@ class EfficientNetLite0(Extractor):
         return NetworkExtractor(
             self.name,
             "EfficientNet-Lite0",
-            ("pooled", "logits"),
+            LAYERS,
             tuple(EfficientNet_B0_Weights.IMAGENET1K_V1.meta["categories"]),
-            digest_of(tensors, self.name, PREPARATION),
+            digest_of(tensors, self.name, LAYERS, PREPARATION),
             network.requires_grad_(False).eval().to(device),
             see,
             device=device,

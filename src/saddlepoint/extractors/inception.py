@@ -27,6 +27,7 @@ SHA256 = "6726825d0af5f729cebd5821db510b11b1cfad8faad88a03f1befd49fb9129b2"
 FILES = ("weights-inception-2015-12-05-6726825d.pth", "pt_inception-2015-12-05-6726825d.pth")
 
 SIDE = 299
+LAYERS = ("2048", "logits_unbiased")
 PREPARATION = "grey three times; bilinear to 299 x 299 as TensorFlow 1 does it; (x - 128) / 128"
 
 # From pixels to the 8 x 8 grid, in the order of the network's own forward pass.
@@ -75,9 +76,9 @@ class Inception(Extractor):
         return NetworkExtractor(
             self.name,
             "Inception" if published else "Inception with other weights",
-            ("2048", "logits_unbiased"),
+            LAYERS,
             tuple(map(str, range(1008))),
-            digest_of(network.state_dict(), self.name, PREPARATION),
+            digest_of(network.state_dict(), self.name, LAYERS, PREPARATION),
             network.to(device),
             see,
             device=device,
@@ -143,6 +144,6 @@ def _built(tensors: dict[str, Tensor], where: str) -> nn.Module:
     checked.seek(0)
     with global_generator_kept(), refused_shapes(where, "inception"):
         network: nn.Module = FeatureExtractorInceptionV3(
-            "inception-v3-compat", ["2048", "logits_unbiased"], feature_extractor_weights_path=checked
+            "inception-v3-compat", list(LAYERS), feature_extractor_weights_path=checked
         )
     return network
