@@ -33,7 +33,8 @@ def net_distance(first: Tensor, second: Tensor, streams: Streams, *, updates: in
         d(A, B) = E_A sigma(D) - E_B sigma(D),     D trained on the other halves, on log loss
 
     that is Arora's neural net distance with `phi(t) = t`, as far as a fixed budget finds it. In [-1, 1]; for independent sets of
-    one law it is 0 in expectation, since then D says the same of both. Below 0 where the sets share samples: the shared ones in
+    one law it is 0 in expectation, since then D says the same of both; for the ideal D of densities a and b it is
+    `1/2 integral (a - b)^2 / (a + b)`. Below 0 where the sets share samples: the shared ones in
     the evaluated half of one were learned as the other's.
 
     Args:
