@@ -1,5 +1,6 @@
 """What a generator learned, in numbers. Measures are pure: they know features, never a recipe."""
 
+from saddlepoint.measures.birthday import arora_zhang_bound, birthday_estimate, effective_size
 from saddlepoint.measures.class_conditional_frechet_distance import (
     ClassConditionalFrechetDistance,
     class_conditional_frechet_distance,
@@ -21,7 +22,7 @@ from saddlepoint.measures.maximum_mean_discrepancy import (
     permutation_test,
 )
 from saddlepoint.measures.measure import Measure
-from saddlepoint.measures.memorisation import Memorisation
+from saddlepoint.measures.memorisation import Memorisation, mann_whitney
 from saddlepoint.measures.modes import ModesCounted, modes
 from saddlepoint.measures.nearest_neighbour_accuracy import NearestNeighbourAccuracy, nearest_neighbour_accuracy
 from saddlepoint.measures.perceptual_path_length import PerceptualPathLength, path_lengths, smoothness
@@ -29,16 +30,20 @@ from saddlepoint.measures.precision_recall import ImprovedPrecisionRecall, preci
 from saddlepoint.measures.pyramid_sliced_wasserstein import PyramidSlicedWasserstein, pyramid_sliced_wasserstein
 from saddlepoint.measures.reconstruction import Reconstruction, reconstruction_errors
 from saddlepoint.measures.sliced_wasserstein_distance import SlicedWassersteinDistance, sliced_wasserstein_distance
+from saddlepoint.measures.support_size import SupportSize
 from saddlepoint.measures.wasserstein_distance import WassersteinDistance, wasserstein_distance
 
 __all__ = [
     "MEASURES",
     "Moments",
+    "arora_zhang_bound",
+    "birthday_estimate",
     "class_conditional_frechet_distance",
     "class_modes",
     "classifier_accuracy_score",
     "classifier_score",
     "density_coverage",
+    "effective_size",
     "exact_maximum_mean_discrepancy",
     "expected_coverage",
     "frechet_distance",
@@ -46,6 +51,7 @@ __all__ = [
     "frechet_gap",
     "kernel_distance",
     "kernel_distance_over_subsets",
+    "mann_whitney",
     "maximum_mean_discrepancy",
     "modes",
     "nearest_neighbour_accuracy",
@@ -83,4 +89,5 @@ MEASURES: dict[str, type[Measure]] = {
     "perceptual-path-length": PerceptualPathLength,
     "reconstruction": Reconstruction,
     "nearest-neighbour-accuracy": NearestNeighbourAccuracy,
+    "support-size": SupportSize,
 }

@@ -89,7 +89,7 @@ def arora_zhang_bound(s: int, collision_probability: float, mass: float = 1.0) -
     Source: Arora, Risteski, Zhang, "Do GANs learn the distribution? Some theory and empirics", theorem 4 (rho < 1 from memory).
 
     >>> round(arora_zhang_bound(400, 0.5))
-    115621
+    115549
     """
     if s < 2 or not 0 <= collision_probability < 1 or not 0 < mass <= 1:
         raise InputError(

@@ -105,7 +105,8 @@ def distinct_reals(held_out: Sample, train: Sample, most: int) -> tuple[Sample, 
         if digests[row] not in known and digests[row] not in unlike and seen[row] not in features:
             unlike[digests[row]] = row
             features.add(seen[row])
-    rows = torch.tensor(list(unlike.values())[: 2 * (most // 2)], dtype=torch.int64)
+    found = list(unlike.values())[:most]
+    rows = torch.tensor(found[: 2 * (len(found) // 2)], dtype=torch.int64)
     return held_out.rows(rows[::2]), held_out.rows(rows[1::2])
 
 
