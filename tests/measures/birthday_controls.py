@@ -8,6 +8,7 @@ from PIL import Image
 from torch import Tensor
 
 from saddlepoint.data import DATA
+from saddlepoint.data.arrays import ArraySource
 from saddlepoint.measures.evidence import Sample
 from saddlepoint.streams import Streams
 
@@ -15,8 +16,9 @@ BITS = 24
 
 
 def clothes(count: int, start: int = 0) -> Tensor:
-    """Real images of clothes, uint8 `[count, 1, 32, 32]`, shuffled once and for all; raises `InputError` where they are not installed."""
+    """Real images of clothes, uint8 `[count, 1, 32, 32]`, shuffled once and for all."""
     source = DATA["fashion-mnist"]().open()
+    assert isinstance(source, ArraySource)
     rows = Streams(0).order("clothes", len(source.images), len(source.images))
     return source.images[rows[start : start + count]]
 
