@@ -120,7 +120,7 @@ def _open(name: str, plan: Plan, device: str) -> NetworkExtractor:
 
 
 class DigitsClassifier(Extractor):
-    """A convolutional network of 84,000 parameters for the grey digits, 64 features.
+    """A convolutional network of 85,000 parameters for the grey digits, 64 features.
 
     Trained on scikit-learn's digits at 8, 16 and 32 pixels, and to be unsure of noise and of two digits laid over one another. Its
     accuracy on the held-out tenth stands in the file and in `docs/extractors.md`.
