@@ -95,6 +95,22 @@ def test_singular_covariances(damage: Callable[[Tensor], Tensor], which: str, si
     assert frechet_distance(real, fake) == pytest.approx(by_singular_values(real, fake), rel=1e-7)
 
 
+@pytest.mark.parametrize("m", [40, 400])
+def test_fakes_that_vary_where_reals_do_not(m: int) -> None:
+    """The reals fill 30 of 100 directions, the fakes all: rounding in the other 70 has a root, which would count."""
+    real = normal(1, 500, 30) @ torch.linalg.qr(normal(2, 100, 30)).Q.T
+    fake = normal(3, m, 100)
+    assert frechet_distance(real, fake) == pytest.approx(by_singular_values(real, fake), rel=1e-11)
+
+
+def test_a_feature_that_is_the_sum_of_two_others() -> None:
+    """Whether the Cholesky factor of a singular covariance exists is then a matter of rounding; either way the value is right."""
+    for seed in range(20):
+        real, fake = normal(seed, 60), normal(seed + 100, 40)
+        real[:, 5] = real[:, 0] + real[:, 1]
+        assert frechet_distance(real, fake) == pytest.approx(by_singular_values(real, fake), rel=1e-12)
+
+
 def test_of_one_feature_it_is_means_and_deviations() -> None:
     real, fake = normal(1, 50, 1), 3 + 2 * normal(2, 70, 1)
     expected = (real.mean() - fake.mean()) ** 2 + (real.std() - fake.std()) ** 2
