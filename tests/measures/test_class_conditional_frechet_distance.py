@@ -33,8 +33,8 @@ def measure(
 ) -> tuple[Estimate, Estimate]:
     evidence = Evidence(Sample(real[0], real[0], labels=real[1]), Sample(fake[0], fake[0], labels=fake[1]))
     estimates = MEASURES[NAME](**fields)(evidence, Streams(seed))
-    assert list(estimates) == [NAME, f"{NAME} worst"]
-    return estimates[NAME], estimates[f"{NAME} worst"]
+    assert list(estimates) == [NAME, f"{NAME}-worst"]
+    return estimates[NAME], estimates[f"{NAME}-worst"]
 
 
 def test_each_class_is_its_own_distance() -> None:

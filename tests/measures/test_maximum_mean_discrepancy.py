@@ -218,11 +218,11 @@ def measured(given: Evidence, seed: int = 0, **fields: Any) -> dict[str, Estimat
 def test_the_record() -> None:
     real, fake, held_out = normal(0, 60), normal(1, 45, shift=0.3), normal(2, 80) * 2
     found = measured(evidence(real, fake, held_out))
-    assert list(found) == [NAME, f"{NAME} biased", f"{NAME} p"]
+    assert list(found) == [NAME, f"{NAME}-biased", f"{NAME}-p"]
     kernel = gaussian_kernel(held_out)
     value = found[NAME]
     assert value.mean == pytest.approx(maximum_mean_discrepancy(real, fake, kernel), rel=1e-10)
-    assert found[f"{NAME} biased"].mean == pytest.approx(maximum_mean_discrepancy(real, fake, kernel, biased=True), rel=1e-10)
+    assert found[f"{NAME}-biased"].mean == pytest.approx(maximum_mean_discrepancy(real, fake, kernel, biased=True), rel=1e-10)
     assert value.details["bandwidths"] == pytest.approx(list(kernel.bandwidths))
     assert value.n == 45
     assert value.notes == ()
@@ -230,7 +230,7 @@ def test_the_record() -> None:
     assert value.error == pytest.approx(blocks.std(ddof=1) / math.sqrt(10))
     assert value.interval is not None
     assert sum(value.interval) / 2 == pytest.approx(blocks.mean())
-    p = found[f"{NAME} p"]
+    p = found[f"{NAME}-p"]
     assert 1 / 61 <= p.mean <= 1
     assert p.error == pytest.approx(math.sqrt(p.mean * (1 - p.mean) / 60))
     assert measured(evidence(real, fake, held_out)) == found
@@ -270,10 +270,10 @@ def test_constant_images() -> None:
         measured(evidence(real, fake))
     found = measured(evidence(real, fake), bandwidth=1.0, multiples=(1.0,))
     assert found[NAME].mean == pytest.approx(2 - 2 * math.exp(-1))
-    assert found[f"{NAME} p"].mean == 1 / 61
+    assert found[f"{NAME}-p"].mean == 1 / 61
     same = measured(evidence(real, real), bandwidth=1.0)
     assert same[NAME].mean == pytest.approx(0, abs=1e-12)
-    assert same[f"{NAME} p"].mean == 1
+    assert same[f"{NAME}-p"].mean == 1
 
 
 def test_the_exact_record() -> None:

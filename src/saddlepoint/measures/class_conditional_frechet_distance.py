@@ -16,7 +16,7 @@ from saddlepoint.measures.measure import Estimate, Measure, Quantity, Use
 from saddlepoint.streams import Streams
 
 NAME = "class-conditional-frechet-distance"
-WORST = f"{NAME} worst"
+WORST = f"{NAME}-worst"
 
 # A class with fewer samples than this gives a rough number whatever the features are.
 ENOUGH = 1000

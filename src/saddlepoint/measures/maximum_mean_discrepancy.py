@@ -30,8 +30,8 @@ from saddlepoint.measures.measure import Estimate, Measure, Quantity, Use
 from saddlepoint.streams import Streams
 
 NAME = "maximum-mean-discrepancy"
-BIASED = f"{NAME} biased"
-P_VALUE = f"{NAME} p"
+BIASED = f"{NAME}-biased"
+P_VALUE = f"{NAME}-p"
 EXACT = f"exact-{NAME}"
 
 MULTIPLES = (0.25, 0.5, 1.0, 2.0, 4.0)
@@ -231,7 +231,7 @@ class MaximumMeanDiscrepancy(_WithBandwidth):
     >>> from saddlepoint.measures.evidence import Sample
     >>> evidence = Evidence(*(Sample(x, x) for x in (torch.arange(20.0)[:, None], 100 + torch.arange(20.0)[:, None])))
     >>> estimates = MaximumMeanDiscrepancy(permutations=99)(evidence, Streams(0))
-    >>> round(estimates["maximum-mean-discrepancy p"].mean, 9)
+    >>> round(estimates["maximum-mean-discrepancy-p"].mean, 9)
     0.01
     """
 
