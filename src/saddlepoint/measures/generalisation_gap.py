@@ -147,7 +147,7 @@ class GeneralisationGap(Measure):
                 known.append(f"{self.name}: {len(sample)} {side} samples are too few; give {self.least} or more")
             if (
                 sample.images.shape[1:] != evidence.fake.images.shape[1:]
-                or sample.features.shape[1:] != evidence.fake.features.shape[1:]
+                or sample.features.shape[1:] != evidence.real.features.shape[1:]
             ):
                 known.append(f"{self.name}: {side} and fake samples differ in shape; give both in one size, by one extractor")
             elif not bool(torch.isfinite(sample.features).all()):
