@@ -14,6 +14,7 @@ from saddlepoint.measures.frechet_distance import FrechetDistance, Moments, frec
 from saddlepoint.measures.frechet_distance_infinity import FrechetDistanceInfinity, frechet_distance_infinity
 from saddlepoint.measures.generalisation_gap import GeneralisationGap, frechet_gap, net_distance
 from saddlepoint.measures.kernel_distance import KernelDistance, kernel_distance, kernel_distance_over_subsets
+from saddlepoint.measures.lpips import Lpips, PerceptualDistance
 from saddlepoint.measures.maximum_mean_discrepancy import (
     ExactMaximumMeanDiscrepancy,
     MaximumMeanDiscrepancy,
@@ -24,6 +25,7 @@ from saddlepoint.measures.maximum_mean_discrepancy import (
 from saddlepoint.measures.measure import Measure
 from saddlepoint.measures.memorisation import Memorisation, mann_whitney
 from saddlepoint.measures.modes import ModesCounted, modes
+from saddlepoint.measures.ms_ssim import MsSsim, ms_ssim
 from saddlepoint.measures.nearest_neighbour_accuracy import NearestNeighbourAccuracy, nearest_neighbour_accuracy
 from saddlepoint.measures.perceptual_path_length import PerceptualPathLength, path_lengths, smoothness
 from saddlepoint.measures.precision_recall import ImprovedPrecisionRecall, precision_recall
@@ -31,11 +33,13 @@ from saddlepoint.measures.pyramid_sliced_wasserstein import PyramidSlicedWassers
 from saddlepoint.measures.reconstruction import Reconstruction, reconstruction_errors
 from saddlepoint.measures.sliced_wasserstein_distance import SlicedWassersteinDistance, sliced_wasserstein_distance
 from saddlepoint.measures.support_size import SupportSize
+from saddlepoint.measures.vendi_score import VendiScore, vendi_score
 from saddlepoint.measures.wasserstein_distance import WassersteinDistance, wasserstein_distance
 
 __all__ = [
     "MEASURES",
     "Moments",
+    "PerceptualDistance",
     "arora_zhang_bound",
     "birthday_estimate",
     "class_conditional_frechet_distance",
@@ -54,6 +58,7 @@ __all__ = [
     "mann_whitney",
     "maximum_mean_discrepancy",
     "modes",
+    "ms_ssim",
     "nearest_neighbour_accuracy",
     "net_distance",
     "overfitting_ratio",
@@ -64,6 +69,7 @@ __all__ = [
     "reconstruction_errors",
     "sliced_wasserstein_distance",
     "smoothness",
+    "vendi_score",
     "wasserstein_distance",
 ]
 
@@ -90,4 +96,7 @@ MEASURES: dict[str, type[Measure]] = {
     "reconstruction": Reconstruction,
     "nearest-neighbour-accuracy": NearestNeighbourAccuracy,
     "support-size": SupportSize,
+    "ms-ssim": MsSsim,
+    "lpips": Lpips,
+    "vendi-score": VendiScore,
 }
