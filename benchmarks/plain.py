@@ -99,6 +99,34 @@ class DCGAN:
         self.optimizer_g.step()
 
 
+class R1:
+    """Vanilla DCGAN without a norm in D, and R1 (gamma 10) in each of its steps."""
+
+    def __init__(self, images: Tensor) -> None:
+        self.generator = DCGANGenerator()
+        self.discriminator = DCGANDiscriminator(None)
+        self.batches = batches(images)
+        self.optimizer_g = torch.optim.Adam(self.generator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+        self.optimizer_d = torch.optim.Adam(self.discriminator.parameters(), lr=2e-4, betas=(0.5, 0.999))
+
+    def update(self) -> None:
+        real = next(self.batches).requires_grad_()
+        with torch.no_grad():
+            fake = self.generator(torch.randn(BATCH, LATENT))
+        self.optimizer_d.zero_grad()
+        scores = self.discriminator(real)
+        (gradient,) = torch.autograd.grad(scores.sum(), real, create_graph=True)
+        penalty = 5 * gradient.square().flatten(1).sum(1).mean()
+        loss_d = F.softplus(-scores).mean() + F.softplus(self.discriminator(fake)).mean() + penalty
+        loss_d.backward()
+        self.optimizer_d.step()
+
+        self.optimizer_g.zero_grad()
+        loss_g = F.softplus(-self.discriminator(self.generator(torch.randn(BATCH, LATENT)))).mean()
+        loss_g.backward()
+        self.optimizer_g.step()
+
+
 class WGANGP:
     """WGAN-GP, five critic steps an update."""
 

@@ -169,8 +169,8 @@ class Round:
         together: bool = False,
     ) -> None:
         self._together = together
-        self._real = real
-        self._fake = fake
+        self._examples: dict[str, Example] = {}
+        self._sides: dict[str, Callable[[], Example]] = {"real": real, "fake": fake}
         self._judge = judge
         self._view = view
         self._needs = frozenset(needs)
@@ -183,6 +183,7 @@ class Round:
         self.couples_batch = couples_batch
         self.scores = RoundScores(self)
         self.records: dict[str, Tensor] = {}
+        self.lasting: dict[str, Tensor] = {}
         self.prefix = ""
 
     @classmethod
@@ -250,13 +251,13 @@ class Round:
         """Generator updates made before this turn."""
         return self.clock["generator"]
 
-    @cached_property
+    @property
     def real(self) -> Example:
-        return self._real()
+        return self._side("real")
 
-    @cached_property
+    @property
     def fake(self) -> Example:
-        return self._fake()
+        return self._side("fake")
 
     @cached_property
     def interpolates(self) -> Example:
@@ -296,8 +297,8 @@ class Round:
         sizes = [example.image.shape[axis] for example in seen]
         wanted = any(Features(key) in self._needs for key in BOTH)
         judged = self._judge(_joined(seen[0], seen[1], axis), wanted)
-        blocks = {name: block.split(sizes, axis) for name, block in judged.features.items()}
-        for number, (key, scores) in enumerate(zip(BOTH, judged.scores.split(sizes, axis), strict=True)):
+        blocks = {name: torch.split_with_sizes(block, sizes, axis) for name, block in judged.features.items()}
+        for number, (key, scores) in enumerate(zip(BOTH, torch.split_with_sizes(judged.scores, sizes, axis), strict=True)):
             self._judgements[key] = Judgement(scores, {name: parts[number] for name, parts in blocks.items()})
 
     def judged(self, key: str) -> bool:
@@ -317,9 +318,19 @@ class Round:
             self._gradients[key] = gradient
         return self._gradients[key]
 
-    def record(self, name: str, value: Tensor) -> None:
-        """Note a number `[*]` for the monitors, under the name of the player whose loss is being taken."""
-        self.records[self.prefix + name] = value.detach()
+    def record(self, name: str, value: Tensor, *, lasting: bool = False) -> None:
+        """Note a number `[*]` for the monitors, under the name of the player whose loss is being taken.
+
+        A `lasting` one is shown until the next of its name: what is done every sixteenth update would hardly meet the log.
+        """
+        self.records[self.prefix + name] = noted = value.detach()
+        if lasting:
+            self.lasting[self.prefix + name] = noted
+
+    def _side(self, side: Side) -> Example:
+        if side not in self._examples:
+            self._examples[side] = self._sides[side]()
+        return self._examples[side]
 
     def _example(self, key: str) -> Example:
         examples: dict[str, Callable[[], Example]] = {

@@ -60,7 +60,8 @@ class Streams:
         self.device = torch.device(device)
         self.dtype = dtype
         self._positions: dict[str, int] = {}
-        self._blocks: dict[str, tuple[int, Tensor]] = {}
+        self._blocks: dict[str, tuple[int, tuple[Tensor, ...]]] = {}
+        self._names: dict[tuple[object, ...], tuple[str, int]] = {}
         self._orders: dict[str, tuple[int, list[NDArray[np.int64]]]] = {}
 
     def normal(self, name: str, *shape: int) -> Tensor:
@@ -115,16 +116,20 @@ class Streams:
         self._orders.clear()
 
     def _next(self, kind: Kind, name: str, shape: tuple[int, ...], high: int = 0) -> Tensor:
-        stream = f"{name} {kind}{high or ''} {shape}"
+        key = (name, kind, high, shape)
+        if key not in self._names:
+            draws = max(1, min(BLOCK_DRAWS, BLOCK_NUMBERS // max(1, math.prod(shape))))
+            self._names[key] = (f"{name} {kind}{high or ''} {shape}", draws)
+        stream, draws = self._names[key]
         position = self._positions.get(stream, 0)
         self._positions[stream] = position + 1
-        draws = max(1, min(BLOCK_DRAWS, BLOCK_NUMBERS // max(1, math.prod(shape))))
         number, within = divmod(position, draws)
         held = self._blocks.get(stream)
         if held is None or held[0] != number:
-            held = (number, self._block(kind, stream, number, (draws, *shape), high))
+            block = self._block(kind, stream, number, (draws, *shape), high)
+            held = (number, block.unbind(len(self.leading)))
             self._blocks[stream] = held
-        return held[1].select(len(self.leading), within)
+        return held[1][within]
 
     def _block(self, kind: Kind, stream: str, number: int, size: tuple[int, ...], high: int) -> Tensor:
         drawn = np.stack([_draw(kind, _generator(seed, stream, number), size, high) for seed in self.seeds])

@@ -24,11 +24,14 @@ class Mixture(FreshSource):
         super().__init__(name, digest, tuple(f"component {j}" for j in range(len(means))))
         self.means = means
         self.std = std
+        self._placed = means
 
     def points(self, streams: Streams, stream: str, n: int) -> tuple[Tensor, Tensor | None]:
         component = streams.integers(f"{stream} component", len(self.means), n)
-        means = self.means.to(streams.device, streams.dtype)
-        return means[component] + self.std * streams.normal(f"{stream} noise", n, 2), component
+        if (self._placed.device, self._placed.dtype) != (streams.device, streams.dtype):
+            self._placed = self.means.to(streams.device, streams.dtype)
+        noise = streams.normal(f"{stream} noise", n, 2)
+        return torch.add(self._placed[component], noise, alpha=self.std), component
 
     def formula(self) -> str:
         return f"{len(self.means)} Gaussians of equal weight, std {self.std:.4g}"

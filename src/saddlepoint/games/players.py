@@ -91,7 +91,7 @@ class Player:
             round.prefix = f"{self.name}/" if label == penalty.name else f"{self.name}/{number} "
             value = penalty(round, self.states[self._penalty_key(number)])
             round.prefix = f"{self.name}/"
-            round.record(f"penalty {label}", value)
+            round.record(f"penalty {label}", value, lasting=True)
             parts.append(weight * value)
         total = functools.reduce(torch.add, parts)
         round.record("loss", total)

@@ -90,7 +90,7 @@ class Linear(Weighted):
         return self.weight
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.effective_weight()
+        weight = self.weight if self.spectral is None else self.effective_weight()
         if weight.ndim == 2:
             return F.linear(x, weight, self.bias)
         stacked, columns = x.flatten(0, -3), weight.flatten(0, -3).mT

@@ -120,11 +120,12 @@ class Hidden(nn.Module):
         self.linear = layers.linear(inputs, outputs, bias=layers.biased)
         self.normalization = layers.normalization(outputs)
         self.activation = ACTIVATIONS[activation]
+        # In small games a call of a module that does nothing is a cost one can measure.
+        self._normalizes = not isinstance(self.normalization, nn.Identity)
 
     def forward(self, x: Tensor, twice: bool = False) -> Tensor:
         x = self.linear(x)
-        # In small games a call of a module that does nothing is a cost one can measure.
-        return self.activation(x if isinstance(self.normalization, nn.Identity) else self.normalization(x))
+        return self.activation(self.normalization(x) if self._normalizes else x)
 
 
 def _laws(path: str, layer: nn.Module) -> dict[str, Law]:

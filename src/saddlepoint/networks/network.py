@@ -40,7 +40,8 @@ class Generator(nn.Module):
 
     def forward(self, latents: Tensor) -> Tensor:
         _check("latents", latents, self.leading, (self.latent,))
-        return torch.reshape(self.body(latents), (*latents.shape[:-1], *self.shape))
+        made: Tensor = self.body(latents)
+        return made if made.shape[latents.ndim - 1 :] == self.shape else torch.reshape(made, (*latents.shape[:-1], *self.shape))
 
     def observe(self) -> None:
         """After the generator's update, once a turn."""

@@ -8,6 +8,7 @@ from pydantic import Field
 from torch import Tensor
 
 from saddlepoint.optimizers.optimizer import Optimizer, Rate
+from saddlepoint.optimizers.prompt_adam import PromptAdam
 from saddlepoint.schedules import Constant
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
@@ -45,11 +46,5 @@ class Adam(Optimizer):
     weight_decay: float = Field(default=0.0, ge=0, description="L2: this times the weight is added to the gradient")
 
     def build(self, parameters: Mapping[str, Tensor], fused: bool) -> torch.optim.Optimizer:
-        return torch.optim.Adam(
-            parameters.values(),
-            lr=self.lr(0),
-            betas=self.betas,
-            eps=self.eps,
-            weight_decay=self.weight_decay,
-            fused=fused or None,
-        )
+        form = PromptAdam if fused else torch.optim.Adam
+        return form(parameters.values(), lr=self.lr(0), betas=self.betas, eps=self.eps, weight_decay=self.weight_decay)

@@ -117,7 +117,7 @@ def point_plot(
 def write_png(image: Image.Image, path: Path) -> None:
     """Write beside and rename: whoever looks sees a whole picture or none. Raises `OSError` when it cannot be written."""
     content = io.BytesIO()
-    image.save(content, "PNG", optimize=image.width * image.height < 2**20)
+    image.save(content, "PNG")
     replace_file(path, content.getvalue())
 
 

@@ -50,7 +50,7 @@ class Trainer:
     def update(self, *, watched: bool = False) -> dict[str, Tensor]:
         """One update: every turn that is due, then the average. What the last round of each turn noted, `[*]` by name.
 
-        A penalty that is not due is noted with its latest value, or one done every fourth update would hardly meet the log.
+        What was recorded as lasting is noted with its latest value where this update has none.
         """
         records: dict[str, Tensor] = {}
         for turn in self.game.turns:
@@ -61,7 +61,6 @@ class Trainer:
         if self.average is not None:
             self.average.update()
         self.updates += 1
-        self.latest |= {name: value for name, value in records.items() if "/penalty " in name}
         return self.latest | records
 
     def step(self, turn: Turn, *, watched: bool = False) -> dict[str, Tensor]:
@@ -74,10 +73,11 @@ class Trainer:
             round = self.game.round(turn, real, self.streams, watched=watched)
             losses = [self._share(player.total(round)) for player in movers]
             for number, (player, loss) in enumerate(zip(movers, losses, strict=True), 1):
-                # Ones as the losses' gradient: what is differentiated is their sum over replicas.
-                ones, inputs = torch.ones_like(loss), [*player.parameters.values()]
-                torch.autograd.backward(loss, ones, inputs=inputs, retain_graph=number < len(movers))
-        records = dict(round.records)
+                # What is differentiated is the sum over replicas; a lone loss is its own sum.
+                total = loss.sum() if loss.ndim else loss
+                total.backward(inputs=[*player.parameters.values()], retain_graph=number < len(movers))
+        self.latest |= round.lasting
+        records = round.records
         for player in movers:
             norm = player.gradient_norm()
             self._check(player, records, norm)
@@ -106,8 +106,8 @@ class Trainer:
         return example
 
     def _check(self, player: Player, records: Mapping[str, Tensor], norm: Tensor) -> None:
-        # A sum over replicas is finite only if each is, and leaves one number to wait for.
-        if math.isfinite((records[f"{player.name}/loss"] + norm).sum().item()):
+        # A sum over replicas is finite only if each is.
+        if math.isfinite(records[f"{player.name}/loss"].sum().item() + norm.sum().item()):
             return
         own = {name: value for name, value in records.items() if name.startswith(f"{player.name}/") and not name.endswith("/loss")}
         losses = [name for name, value in own.items() if not bool(torch.isfinite(value).all())]
