@@ -116,7 +116,7 @@ def test_authenticity_is_that_of_a_loop() -> None:
 def test_held_out_data_as_generator() -> None:
     found = Memorisation()(evidence(sample("fresh", 400)), Streams(0))
     for space in ("pixels", "features"):
-        a, near = found[f"{space}-a"], found[f"{space}-near"]
+        a, near = found[f"copying-{space}"], found[f"near-copies-{space}"]
         assert a.interval is not None
         assert near.interval is not None
         assert a.interval[0] < 0.5 < a.interval[1]
@@ -132,9 +132,9 @@ def test_replayed_training_data() -> None:
     train = sample("train", 600)
     found = Memorisation()(evidence(train.rows(slice(100, 500))), Streams(0))
     for space in ("pixels", "features"):
-        assert found[f"{space}-a"].mean == 1
-        assert found[f"{space}-near"].mean == 1
-        assert found[f"{space}-a"].details["exact copies of training samples"] == 400
+        assert found[f"copying-{space}"].mean == 1
+        assert found[f"near-copies-{space}"].mean == 1
+        assert found[f"copying-{space}"].details["exact copies of training samples"] == 400
     assert found["c-t"].mean < -20 * found["c-t"].details["null_error"]
     assert "copying" in found["c-t"].notes[-1]
     assert found["authenticity"].details["generated"] == 0
@@ -145,16 +145,16 @@ def test_half_copies_are_seen_by_all() -> None:
     train, fresh = sample("train", 600), sample("fresh", 200)
     mixed = Sample(torch.cat([train.images[:200], fresh.images]), torch.cat([train.features[:200], fresh.features]))
     found = Memorisation()(evidence(mixed), Streams(0))
-    assert found["features-a"].mean == pytest.approx(0.75, abs=0.04)
-    assert found["features-near"].mean == pytest.approx(0.5, abs=0.03)
+    assert found["copying-features"].mean == pytest.approx(0.75, abs=0.04)
+    assert found["near-copies-features"].mean == pytest.approx(0.5, abs=0.03)
     assert found["authenticity"].details["generated"] == pytest.approx(found["authenticity"].details["held-out"] / 2, abs=0.06)
 
 
 def test_noise_is_far_from_everything() -> None:
     noise = Streams(9).integers("noise", 256, 300, 1, 4, 4).to(torch.uint8)
     found = Memorisation()(evidence(Sample(noise, (noise.flatten(1).float() - 128) * 3)), Streams(0))
-    assert found["pixels-a"].mean < 0.05
-    assert found["features-a"].mean < 0.05
+    assert found["copying-pixels"].mean < 0.05
+    assert found["copying-features"].mean < 0.05
     assert found["c-t"].mean > 3
 
 
@@ -198,15 +198,15 @@ def test_the_fewest_samples_and_constant_ones_give_numbers() -> None:
     assert all(math.isfinite(estimate.mean) for estimate in few.values())
     flat = Sample(torch.full((30, 1, 4, 4), 7, dtype=torch.uint8), torch.ones(30, D))
     constant = Memorisation()(Evidence(flat, flat, train=flat, held_out=flat), Streams(0))
-    assert constant["pixels-a"].mean == 0.5
+    assert constant["copying-pixels"].mean == 0.5
     assert constant["c-t"].mean == 0
-    assert "30 of 30 held-out samples are in the training set" in constant["pixels-a"].notes[0]
+    assert "30 of 30 held-out samples are in the training set" in constant["copying-pixels"].notes[0]
 
 
 def test_the_picture_shows_each_sample_beside_its_neighbours(tmp_path: Path) -> None:
     train = sample("train", 600)
     given = evidence(train.rows(slice(0, 60)))
-    estimate = Memorisation(resamples=100)(given, Streams(0))["pixels-a"]
+    estimate = Memorisation(resamples=100)(given, Streams(0))["copying-pixels"]
     shown = estimate.details["neighbours"]
     assert len(shown) == 10
     assert all(one["train"][0] == one["sample"] and one["distances"][0] == 0 and len(one["train"]) == 5 for one in shown)

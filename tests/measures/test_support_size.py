@@ -180,7 +180,7 @@ def test_a_generator_of_points_never_collides_beyond_false_alarms() -> None:
         held_out=Sample(held_out, held_out),
         generator=PointsGenerator(),
     )
-    found = SupportSize()(given, Streams(0))["pixels"]
+    found = SupportSize()(given, Streams(0))["support-size-pixels"]
     assert found.details["relation"] == ">"
     assert found.details["frequency"] < 0.2
     assert found.notes[0].startswith("N > ")
@@ -199,7 +199,7 @@ def test_a_constant_generator_has_fewer_images_than_a_batch() -> None:
 def test_reals_that_are_too_few_give_a_lower_bound_and_stop() -> None:
     generator = Replaying(images("many", 5000), 0, perturbed=False)
     found = SupportSize(batches=20)(evidence(generator, images("held-out", 200), images("train", 50)), Streams(0))
-    estimate = found["pixels"]
+    estimate = found["support-size-pixels"]
     assert estimate.details["relation"] == ">"
     assert estimate.details["s"] == 10
     assert "10 is the largest batch that the held-out reals allow" in estimate.notes[0]
@@ -244,7 +244,7 @@ def test_the_closest_pairs_are_shown_with_their_nearest_training_images(tmp_path
     train[7] = pool[3]
     generator = Replaying(pool, 0, perturbed=False)
     given = evidence(generator, images("held-out", 300), train)
-    estimate = SupportSize(batches=10)(given, Streams(0))["pixels"]
+    estimate = SupportSize(batches=10)(given, Streams(0))["support-size-pixels"]
     pairs = estimate.details["closest pairs"]
     assert len(pairs) == 20
     assert pairs == sorted(pairs, key=lambda pair: pair["distance"])
@@ -276,3 +276,17 @@ def covered(size: int, repeats: range, held_out: int) -> tuple[int, list[float]]
             hits += estimate.interval[0] <= size <= estimate.interval[1]
             ratios.append(estimate.mean / size)
     return hits, ratios
+
+
+@pytest.mark.parametrize(("size", "repeats", "held_out"), [(100, 3, 3000), (1000, 2, 3000)])
+def test_it_covers_small_supports(size: int, repeats: int, held_out: int) -> None:
+    hits, ratios = covered(size, range(repeats), held_out)
+    assert hits >= 2 * repeats - 1
+    assert np.exp(np.mean(np.log(ratios))) == pytest.approx(1, abs=0.35)
+
+
+@pytest.mark.slow
+def test_it_covers_ten_thousand() -> None:
+    hits, ratios = covered(10_000, range(4, 6), 8000)
+    assert hits >= 3
+    assert np.exp(np.mean(np.log(ratios))) == pytest.approx(1, abs=0.4)

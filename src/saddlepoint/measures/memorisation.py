@@ -246,10 +246,10 @@ class Memorisation(Measure):
 
     name: ClassVar[str] = "memorisation"
     quantities: ClassVar[Mapping[str, Quantity]] = {
-        "pixels-a": Quantity("copying A (pixels)", higher_is_better=None),
-        "features-a": Quantity("copying A ({extractor})", higher_is_better=None),
-        "pixels-near": Quantity("share nearer than 99 % of held-out (pixels)", higher_is_better=None),
-        "features-near": Quantity("share nearer than 99 % of held-out ({extractor})", higher_is_better=None),
+        "copying-pixels": Quantity("copying A (pixels)", higher_is_better=None),
+        "copying-features": Quantity("copying A ({extractor})", higher_is_better=None),
+        "near-copies-pixels": Quantity("share nearer than 99 % of held-out (pixels)", higher_is_better=None),
+        "near-copies-features": Quantity("share nearer than 99 % of held-out ({extractor})", higher_is_better=None),
         "c-t": Quantity("C_T ({extractor})", higher_is_better=None),
         "authenticity": Quantity("authenticity minus held-out's ({extractor})", higher_is_better=None),
     }
@@ -321,8 +321,8 @@ class Memorisation(Measure):
             "neighbours": _shown(points, train, ours),
         }
         return {
-            f"{space}-a": Estimate(value.a, n, value.a_error, value.a_interval, notes, details),
-            f"{space}-near": Estimate(
+            f"copying-{space}": Estimate(value.a, n, value.a_error, value.a_interval, notes, details),
+            f"near-copies-{space}": Estimate(
                 value.near_share,
                 n,
                 value.near_share_error,

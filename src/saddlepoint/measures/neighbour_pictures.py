@@ -23,14 +23,16 @@ def neighbours_picture(evidence: Evidence, estimate: Estimate, path: Path) -> No
     """Write a PNG: a row a sample, the sample framed in yellow, then its nearest training images, nearest first.
 
     Args:
-        estimate: of `memorisation`, `pixels-a` or `features-a`: its `details` say which images.
+        estimate: of `memorisation`, `copying-pixels` or `copying-features`: its `details` say which images.
 
     Raises:
         InputError: the samples are points, or the estimate carries no neighbours.
     """
     shown = estimate.details.get("neighbours")
     if not shown or evidence.train is None:
-        raise InputError(["neighbours_picture: the estimate carries no neighbours; give memorisation's pixels-a or features-a"])
+        raise InputError(
+            ["neighbours_picture: the estimate carries no neighbours; give memorisation's copying-pixels or copying-features"]
+        )
     train = evidence.train.images
     rows = [([evidence.fake.images[one["sample"]]], [train[index] for index in one["train"]]) for one in shown]
     _write(_sheet(rows), path)

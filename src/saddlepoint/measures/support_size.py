@@ -225,8 +225,8 @@ class SupportSize(Measure):
 
     name: ClassVar[str] = "support-size"
     quantities: ClassVar[Mapping[str, Quantity]] = {
-        "pixels": Quantity("support size (pixels)", higher_is_better=True),
-        "features": Quantity("support size ({extractor})", higher_is_better=True),
+        "support-size-pixels": Quantity("support size (pixels)", higher_is_better=True),
+        "support-size-features": Quantity("support size ({extractor})", higher_is_better=True),
     }
     uses = frozenset({"train", "held-out", "generator"})
     own_samples: ClassVar[bool] = True
@@ -278,7 +278,9 @@ class SupportSize(Measure):
         found: dict[str, Estimate] = {}
         for space in SPACES:
             tried, reached = search.half(space, self.start, largest)
-            found[space] = self._estimate(space, tried, reached, largest, _shown(search.generator, space, tried, evidence.train))
+            found[f"support-size-{space}"] = self._estimate(
+                space, tried, reached, largest, _shown(search.generator, space, tried, evidence.train)
+            )
         return found
 
     def _estimate(self, space: Space, tried: Tried, reached: bool, largest: int, shown: list[dict[str, Any]]) -> Estimate:
