@@ -134,7 +134,6 @@ def evaluate(
         InputError: a measure that was named cannot give a right number; a line for each reason.
     """
     watch = watch or Unwatched()
-    _refuse_shapes(subject.fakes, reference.real)
     fake = see(extractor, subject.fakes, f"features of {len(subject.fakes)} fake samples", watch)
     evidence = _evidence(subject, reference, fake, measures, extractor, watch)
     problems = {measure: measure.problems(evidence) for measure in measures}
@@ -158,21 +157,6 @@ def evaluate(
         for name, estimate in estimates.items():
             values.append(_value(measure, name, estimate, floor.get(name), subject, reference, extractor, provenance or {}))
     return Evaluation(tuple(values), tuple(f"left out: {line}" for line in dict.fromkeys(lines)))
-
-
-def _refuse_shapes(fakes: Pictures, real: Sample) -> None:
-    ours, theirs = fakes.images.shape[1:], real.images.shape[1:]
-    if len(ours) != len(theirs):
-        words = {1: "points", 3: "images"}
-        raise InputError([f"the fakes are {words[len(ours)]} and the real samples {words[len(theirs)]}; give two sets of one kind"])
-    if ours[0] != theirs[0]:
-        what = "channels" if len(ours) == 3 else "coordinates"
-        raise InputError([f"the fakes have {ours[0]} {what} and the real samples {theirs[0]}; bring both to the same number"])
-    if ours != theirs:
-        sizes = [" x ".join(str(side) for side in reversed(shape[1:])) for shape in (ours, theirs)]
-        raise InputError(
-            [f"the fakes are {sizes[0]} pixels and the real samples {sizes[1]}; bring both to one size, by one filter"]
-        )
 
 
 def _evidence(
@@ -266,10 +250,6 @@ def _value(
         "checkpoint": None,
         **subject.protocol,
     }
-    small = floor is not None and floor.n < estimate.n
-    lost = (
-        (f"Its floor is between halves of {floor.n:,} samples, fewer than the {estimate.n:,} measured.",) if floor and small else ()
-    )
     return Value(
         name=qualified(measure, name),
         title=title_of(measure, name, "coordinates" if subject.fakes.images.ndim == 2 else extractor.title),
@@ -281,7 +261,7 @@ def _value(
         unit=quantity.unit,
         higher_is_better=quantity.higher_is_better,
         floor=None if floor is None else Floor(float(floor.mean), floor.n, floor.error),
-        notes=(*estimate.notes, *lost),
+        notes=tuple(estimate.notes),
         details=plain_json(estimate.details),
     )
 

@@ -43,12 +43,15 @@ from saddlepoint.evaluation.subject import Subject
 from saddlepoint.evaluation.watching import Unwatched, Watch
 from saddlepoint.extractors.extractor import Extractor, FeatureExtractor
 from saddlepoint.measures.measure import WANTED, Measure
+from saddlepoint.validation import nearest, shown
 
 AtHand = str | os.PathLike[str] | Tensor | NDArray[Any]
 Against = AtHand | Data | Source
 Named = Sequence[str | Measure] | Literal["all"] | str | None
 
 LIBRARIES = ("saddlepoint", "torch", "numpy", "scipy")
+# Samples at hand below which nothing is measured unless a measure is named.
+LEAST = 10
 # What only the data that a generator was trained on can give.
 OF_TRAINING = frozenset({"train", "held-out", "scores"})
 
@@ -164,6 +167,10 @@ def against_named(against: Against, shape: tuple[int, ...], watch: Watch) -> Sou
     """
     if isinstance(against, str) and against in DATA:
         against = DATA[against].model_validate({})
+    if isinstance(against, str) and not os.path.exists(os.path.expanduser(against)):
+        raise InputError(
+            [f"against: {shown(against)}: no data set of that name, and no such folder or file{nearest(against, DATA)}"]
+        )
     if isinstance(against, Data):
         return source_of(against, shape, watch)
     if isinstance(against, str | os.PathLike | Tensor | np.ndarray):
@@ -182,17 +189,23 @@ def answer(request: Request, judged: Judged, against: Source | Samples, *, own_d
     """
     watch = request.watch
     points = len(judged.shape) == 1
+    _refuse_shapes(judged.shape, against.shape)
     extractor, notes = _extractor(request, against.name if not isinstance(against, Samples) else None, points)
     offers = judged.offers if own_data else judged.offers - OF_TRAINING
     if isinstance(judged, Samples) and judged.classes != against.classes:
         # Labels that mean other things are none.
         offers -= {"labels"}
     there = what_is_there(offers, against, extractor)
+    named = request.measures is not None and request.measures != "all"
+    if not named:
+        _refuse_few(judged, against)
     measures = _measures(request, points, there)
     n_fake, n_real = _counts(request, judged, against)
-    named = request.measures is not None and request.measures != "all"
     refuse_early(measures, there, min(n_fake, n_real), named)
     uses = frozenset(use for measure in measures for use in measure.uses)
+    if not isinstance(against, Samples) and split_size(against, "held-out") is None:
+        # Further draws cost nothing, and give kernels bandwidths that are not of what is compared.
+        uses |= {"held-out"}
     reals = _reals(request, against, n_real, uses)
     subject = judged.subject(n_fake, request.seed, uses, watch)
     reference = refer(reals, extractor, watch)
@@ -201,7 +214,7 @@ def answer(request: Request, judged: Judged, against: Source | Samples, *, own_d
     if not evaluation.values:
         raise InputError(list(evaluation.left_out))
     warnings = [*notes, *reference.notes, *_notes_of(judged), *_notes_of(against)]
-    if content_digest(subject.fakes) == content_digest(reals.real):
+    if isinstance(judged, Samples) and reals.digest == content_digest(judged.pictures):
         warnings.append("Real and fake are the same samples: every distance is 0 or nearly so, and says nothing of a generator.")
     if str(subject.protocol.get("checkpoint", "")).startswith("best") and own_data and request.split == "held-out":
         warnings.append("The checkpoint was chosen as the best on these held-out samples, so its values on them flatter it.")
@@ -215,6 +228,27 @@ def _notes_of(side: Judged | Source | Samples) -> tuple[str, ...]:
 def made_by() -> dict[str, Any]:
     """What computed a value, and when."""
     return {"versions": {name: version(name) for name in LIBRARIES}, "date": datetime.now(UTC).isoformat(timespec="seconds")}
+
+
+def _refuse_shapes(ours: tuple[int, ...], theirs: tuple[int, ...]) -> None:
+    if len(ours) != len(theirs):
+        words = {1: "points", 3: "images"}
+        raise InputError([f"the fakes are {words[len(ours)]} and the real samples {words[len(theirs)]}; give two sets of one kind"])
+    if ours[0] != theirs[0]:
+        what = "channels" if len(ours) == 3 else "coordinates"
+        raise InputError([f"the fakes have {ours[0]} {what} and the real samples {theirs[0]}; bring both to the same number"])
+    if ours != theirs:
+        sizes = [" x ".join(str(side) for side in reversed(shape[1:])) for shape in (ours, theirs)]
+        raise InputError(
+            [f"the fakes are {sizes[0]} pixels and the real samples {sizes[1]}; bring both to one size, by one filter"]
+        )
+
+
+def _refuse_few(*sides: Judged | Source | Samples) -> None:
+    few = [side for side in sides if isinstance(side, Samples) and (side.count or 0) < LEAST]
+    if few:
+        what = f"too few to be measured as a whole; give {LEAST} or more, or name a measure"
+        raise InputError([f"{side.name}: {side.count} {'sample is' if side.count == 1 else 'samples are'} {what}" for side in few])
 
 
 def _extractor(request: Request, data: str | None, points: bool) -> tuple[FeatureExtractor, tuple[str, ...]]:

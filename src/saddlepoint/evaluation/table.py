@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from saddlepoint.evaluation.card import Floor, Value
+from saddlepoint.evaluation.card import Value
 
 ARROWS = {True: "↑", False: "↓", None: ""}
 
@@ -38,7 +38,7 @@ def table_of(columns: Sequence[tuple[str, Sequence[Value]]]) -> Table:
                 heading(first),
                 *("" if value is None else shown(value) for value in found),
                 ARROWS[first.higher_is_better],
-                shown_floor(first.floor),
+                shown_floor(first),
                 _counts([value for value in found if value is not None]),
                 " ".join(map(str, numbers)),
             )
@@ -72,9 +72,12 @@ def shown(value: Value) -> str:
     return f"{mean} [{low}, {high}]"
 
 
-def shown_floor(floor: Floor | None) -> str:
-    """The floor, without its error."""
-    return "" if floor is None else with_error(floor.mean, None)
+def shown_floor(value: Value) -> str:
+    """The floor, without its error; with its number of samples where that is smaller than the value's."""
+    if value.floor is None:
+        return ""
+    few = f" (n {value.floor.n:,})" if value.floor.n < value.n else ""
+    return with_error(value.floor.mean, None) + few
 
 
 def with_error(mean: float, error: float | None) -> str:
