@@ -2,6 +2,7 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from PIL import Image
 import saddlepoint
 from saddlepoint import Run
 from saddlepoint.data.digits import Digits
+from saddlepoint.data.source import Split
 from saddlepoint.errors import InputError
 from saddlepoint.evaluation.defaults import IMAGES, POINTS, default_extractor, default_measures
 from saddlepoint.evaluation.reals import as_bytes, reals_of_source
@@ -20,6 +22,8 @@ from saddlepoint.measures import MEASURES, frechet_distance
 from saddlepoint.storage import cache_folder
 from saddlepoint.streams import Streams
 from tests.evaluation.samples import MeanGap, Notebook, Wide, gap, points
+
+SPLITS: tuple[Split, Split] = ("train", "held-out")
 
 
 def pictures(folder: Path, count: int, seed: int = 0, channels: int = 1) -> Path:
@@ -77,11 +81,9 @@ def test_a_run_is_its_samples(digits: Run) -> None:
 
 def test_reals_are_of_the_split_and_its_halves_are_disjoint() -> None:
     source = Digits(resolution=8).open()
-    everything = {
-        split: {row.numpy().tobytes() for part in source.all(split) for row in as_bytes(part.image)}
-        for split in ("train", "held-out")
-    }
-    for split, size in (("train", 1618), ("held-out", 179)):
+    everything = {split: {row.numpy().tobytes() for part in source.all(split) for row in as_bytes(part.image)} for split in SPLITS}
+    sizes: dict[Split, int] = {"train": 1618, "held-out": 179}
+    for split, size in sizes.items():
         reals = reals_of_source(source, size // 2, split=split, seed=0)
         assert len(reals.real) == len(reals.floor) == size // 2
         rows = [row.numpy().tobytes() for part in (reals.real, reals.floor) for row in part.images]
@@ -96,6 +98,7 @@ def test_reals_are_of_the_split_and_its_halves_are_disjoint() -> None:
     chosen = reals_of_source(source, 20, split="train", seed=0)
     assert torch.equal(chosen.real.images, whole.real.images)
     assert chosen.real.labels is not None
+    assert whole.real.labels is not None
     assert torch.equal(chosen.real.labels, whole.real.labels)
 
 
@@ -189,7 +192,7 @@ def test_the_best_on_held_out_is_said_to_flatter(digits: Run) -> None:
     assert digits.evaluate([MeanGap()], checkpoint=6)["mean-gap"].card.protocol["checkpoint"] == "given"
 
 
-REFUSED = {
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown measure": ({"measures": ["frechet"]}, "measures: frechet is not a known measure; nearest: frechet-distance"),
     "a measure twice": ({"measures": ["frechet-distance"] * 2}, "measures: frechet-distance is there twice"),
     "no measure": ({"measures": []}, "measures: none was named"),

@@ -15,6 +15,7 @@ import torch
 import saddlepoint
 from saddlepoint.errors import InputError
 from saddlepoint.evaluation.results import read_values
+from saddlepoint.run import Checkpoint
 from saddlepoint.training.checkpoints import best_of, read_checkpoint, updates_at_hand
 from saddlepoint.training.measuring import Best
 from saddlepoint.training.proof import differences
@@ -88,8 +89,9 @@ def test_the_logged_value_is_the_one_that_evaluate_gives(here: Path) -> None:
 
 def test_the_rules_stand_apart(here: Path) -> None:
     run = saddlepoint.train("dcgan", out=here / "run", **DIGITS, **MEASURED)
-    for checkpoint in (None, "best"):
-        run.evaluate(["frechet-distance"], n=50, checkpoint=checkpoint)  # type: ignore[arg-type]
+    rule: Checkpoint = "best"
+    for checkpoint in (None, rule):
+        run.evaluate(["frechet-distance"], n=50, checkpoint=checkpoint)
     rules = [value.card.protocol["checkpoint"] for value in read_values(run.path / "measures.json")]
     assert rules == ["last", "best by frechet-distance on held-out"]
 
@@ -116,7 +118,7 @@ def test_what_is_better() -> None:
     assert chosen("precision-recall.recall", [0.1, 0.3, 0.2, float("inf"), 0.4]) == [0, 1, 1, 1, 4]
 
 
-WRONG = {
+WRONG: dict[str, tuple[dict[str, Any], str]] = {
     "an unknown measure": (
         {"measures.names": ["frechet"]},
         "measures.names.0.name: frechet is not a known measure; nearest: frechet-distance",

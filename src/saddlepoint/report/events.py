@@ -20,11 +20,25 @@ class Progress:
     images_per_second: float | None
 
 
+@dataclass(frozen=True)
+class Measured:
+    """A quantity that was measured at one update, while it trained."""
+
+    update: int
+    name: str
+    title: str
+    mean: float
+    n: int
+    split: str
+    better: str | None
+
+
 @dataclass
 class Log:
     """The events of a run in the order of their writing."""
 
     progress: list[Progress] = field(default_factory=list)
+    measured: list[Measured] = field(default_factory=list)
     warnings: list[tuple[int, str]] = field(default_factory=list)
     parameters: dict[str, int] = field(default_factory=dict)
     diverged: tuple[int, str] | None = None
@@ -90,6 +104,8 @@ def _take(log: Log, line: bytes) -> bool:
             log.parameters = _integers(event.get("parameters"))
         case "progress":
             log.progress.append(_progress(update, event))
+        case "measures":
+            log.measured += _measured(update, event)
         case "warning":
             log.warnings.append((update, str(event.get("message", ""))))
         case "diverged":
@@ -110,6 +126,26 @@ def _progress(update: int, event: Mapping[str, Any]) -> Progress:
         seconds=number(times.get("seconds")),
         images_per_second=number(times.get("images_per_second")),
     )
+
+
+def _measured(update: int, event: Mapping[str, Any]) -> list[Measured]:
+    found = []
+    for name, value in _mapping(event.get("values")).items():
+        fields = _mapping(value)
+        mean, n, better = number(fields.get("mean")), fields.get("n"), fields.get("better")
+        if mean is not None:
+            found.append(
+                Measured(
+                    update=update,
+                    name=str(name),
+                    title=str(fields.get("title") or name),
+                    mean=mean,
+                    n=n if isinstance(n, int) else 0,
+                    split=str(event.get("split") or ""),
+                    better=better if better in ("higher", "lower") else None,
+                )
+            )
+    return found
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -124,6 +124,14 @@ details > summary { cursor: pointer; color: var(--accent); }
 .s4 { background: var(--c4); } .s5 { background: var(--c5); }
 .meaning { margin: .5rem 0 0; color: var(--soft); font-size: .86rem; line-height: 1.5; }
 .note { margin: .5rem 0 0; color: var(--bad); font-size: .86rem; }
+.values + .values { margin-top: 18px; }
+.wide { overflow-x: auto; margin: .7rem 0 0; }
+.values table { border-collapse: collapse; width: 100%; font-size: .92rem; font-variant-numeric: tabular-nums; }
+.values th { text-align: left; color: var(--soft); font-size: .8rem; font-weight: 400; }
+.values th, .values td { padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line); overflow-wrap: normal; }
+.values td:first-child { min-width: 11em; }
+.values td:not(:first-child) { white-space: nowrap; }
+.values ul { margin: .7rem 0 0; padding: 0; list-style: none; color: var(--soft); font-size: .86rem; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 18px; align-items: start; }
 .pair ul { margin: 0; padding-left: 1.1rem; }
 .session + .session { margin-top: 1.4rem; }

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from saddlepoint.errors import InputError
+from saddlepoint.evaluation.card import Value
+from saddlepoint.evaluation.results import FILE as MEASURES
+from saddlepoint.evaluation.results import read_values
+from saddlepoint.evaluation.table import table_of
 from saddlepoint.report.curves import draw
 from saddlepoint.report.frames import Frame, animation, animation_path, data_uri, page_frames
 from saddlepoint.report.look import SCRIPT, STYLE
@@ -24,7 +28,7 @@ MOST_WARNINGS = 100
 def write_report(run: Path, out: Path | None = None) -> Path:
     """Write the page of a run, finished or not; its path, by default `report.html` in the run folder.
 
-    Only the folder's recipe, environment, events and samples are read. In its default place a 2-D run's page is joined by
+    Only the folder's recipe, environment, events, samples and measures are read. In its default place a 2-D run's page is joined by
     `samples/training.gif`.
 
     Raises:
@@ -43,15 +47,17 @@ def page(reading: Reading, moving: bytes | None) -> str:
     """The page as HTML text; `moving` is the animation of a 2-D run."""
     frames, unreadable = page_frames(reading)
     digest, problems = _digest(reading)
+    values, damaged = _values(reading)
     body = [
         _header(reading),
         "<main>",
-        *_notices(reading, [*reading.problems, *problems, *unreadable]),
+        *_notices(reading, [*reading.problems, *problems, *unreadable, *damaged]),
         _facts(reading),
         '<section id="samples"><div class="hero">',
         _samples(reading, frames),
         f'<div id="repeat">{_repeat(reading, digest, unfold=moving is None)}{_animation(frames, moving)}</div>',
         "</div></section>",
+        values,
         _curves(reading),
         _environment(reading),
         "</main>",
@@ -70,6 +76,7 @@ def page(reading: Reading, moving: bytes | None) -> str:
 
 
 def _header(reading: Reading) -> str:
+    measures = '<a href="#measures">Measures</a>' if (reading.path / MEASURES).is_file() else ""
     asked = f" of {reading.asked:,}" if reading.asked else ""
     words = {
         "done": "done",
@@ -82,6 +89,7 @@ def _header(reading: Reading) -> str:
         f'<header><p class="over">Saddlepoint · training run</p><h1>{escape(reading.name)}</h1>'
         f'<p class="lede"><span class="status {reading.status}">{words}</span><span>{what}{on}</span></p>'
         '<nav aria-label="Parts of this page"><a href="#samples">Samples</a><a href="#repeat">Repeat it</a>'
+        f"{measures}"
         '<a href="#curves">Curves</a><a href="#environment">Environment</a></nav></header>'
     )
 
@@ -182,13 +190,49 @@ def _repeat(reading: Reading, digest: str | None, unfold: bool) -> str:
     return "".join(parts)
 
 
+def _values(reading: Reading) -> tuple[str, list[str]]:
+    """What was evaluated: a table for each set of conditions, so that no two rules for a checkpoint stand in one."""
+    try:
+        values = read_values(reading.path / MEASURES)
+    except InputError as error:
+        return "", list(error.problems)
+    groups: dict[str, list[Value]] = {}
+    for value in values:
+        groups.setdefault(_conditions(value), []).append(value)
+    if not groups:
+        return "", []
+    tables = "".join(_table(conditions, found) for conditions, found in groups.items())
+    words = "Measured by <code>saddlepoint evaluate</code>. The floor is the same quantity between two halves of the real data."
+    return f'<section id="measures"><h2>Measures</h2><p class="label">{words}</p>{tables}</section>', []
+
+
+def _conditions(value: Value) -> str:
+    protocol, provenance = value.card.protocol, value.card.provenance
+    return (
+        f"Checkpoint: {protocol.get('checkpoint')}, of update {provenance.get('update')} · {protocol.get('weights')} weights · "
+        f"{protocol.get('n_fake')} samples against {protocol.get('n_real')} {protocol.get('split')} samples of "
+        f"{provenance.get('data')} · {protocol.get('extractor')} · seed {provenance.get('seed')}"
+    )
+
+
+def _table(conditions: str, values: list[Value]) -> str:
+    found = table_of([("value", list({value.name: value for value in values}.values()))])
+    head = "".join(f"<th>{escape(column)}</th>" for column in found.columns)
+    rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in found.rows)
+    notes = "".join(f"<li>{escape(note)}</li>" for note in found.notes)
+    return (
+        f'<div class="card values"><p class="label">{escape(conditions)}</p><div class="wide" tabindex="0"><table><thead><tr>{head}'
+        f"</tr></thead><tbody>{rows}</tbody></table></div>{f'<ul>{notes}</ul>' if notes else ''}</div>"
+    )
+
+
 def _curves(reading: Reading) -> str:
     log = reading.log
     groups = charts(log, meanings(), reading.examples)
     if not groups:
         return '<section id="curves"><h2>Curves</h2><p class="label">No progress has been logged yet.</p></section>'
     ended = log.diverged[0] if log.diverged is not None else None
-    last = max(entry.update for entry in log.progress)
+    last = max([entry.update for entry in log.progress] + [entry.update for entry in log.measured])
     drawn = "".join(
         f'<h3>{escape(group)}</h3><div class="charts">{"".join(draw(chart, max(last, ended or 0), ended) for chart in found)}</div>'
         for group, found in groups.items()

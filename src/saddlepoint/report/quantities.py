@@ -157,17 +157,20 @@ RULES = (
 )
 
 SPEED_MEANING = "Real ones shown to the discriminator, monitors and samples included. Dips are samples being drawn."
-ORDER = tuple(dict.fromkeys(rule.group for rule in RULES))
+MEASURES_GROUP = "Measures"
+ORDER = (MEASURES_GROUP, *dict.fromkeys(rule.group for rule in RULES))
+BETTER = {"higher": " Higher is better.", "lower": " Lower is better.", None: ""}
 
 
 def charts(log: Log, meanings: Mapping[str, str], examples: str = "images") -> dict[str, list[Chart]]:
-    """The charts of a log by group; every logged quantity is a curve of exactly one of them.
+    """The charts of a log by group; every logged quantity, and every measured one, is a curve of exactly one of them.
 
     Args:
         meanings: of penalties by name, put before the general words.
         examples: what the data are called.
     """
     groups: dict[str, dict[str, Chart]] = {group: {} for group in ORDER}
+    groups[MEASURES_GROUP] = _measures(log, examples)
     for name in log.names:
         rule, words = _rule_of(name)
         title = _filled(rule.title, words)
@@ -181,6 +184,17 @@ def charts(log: Log, meanings: Mapping[str, str], examples: str = "images") -> d
         title = f"{examples.capitalize()} a second"
         groups["Pace"][title] = Chart(title, SPEED_MEANING, curves={f"{examples} a second": speed})
     return {group: list(found.values()) for group, found in groups.items() if found}
+
+
+def _measures(log: Log, examples: str) -> dict[str, Chart]:
+    found: dict[str, Chart] = {}
+    for entry in log.measured:
+        meaning = (
+            f"Samples of the same latents at every update, against {entry.n:,} {entry.split} {examples}.{BETTER[entry.better]}"
+        )
+        chart = found.setdefault(entry.name, Chart(entry.title, meaning))
+        chart.curves.setdefault(entry.split or "value", []).append((entry.update, entry.mean))
+    return found
 
 
 def _rule_of(name: str) -> tuple[Rule, dict[str, str]]:
