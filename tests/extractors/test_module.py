@@ -1,5 +1,6 @@
 """Any torch module as an extractor."""
 
+import linecache
 import sys
 from pathlib import Path
 
@@ -88,6 +89,8 @@ def test_preprocessing_of_ones_own_and_its_words() -> None:
     images = pictures(2, 1)
     assert torch.equal(extractor(images).features, 2 * images.float().flatten(1))
     assert torch.equal(extractor(torch.ones(2, 3)).features, torch.full((2, 3), 2.0))
+    other = ModuleExtractor(nn.Flatten(), title="raw", preprocess=lambda pixels: pixels * 3, preprocessing="twice the bytes")
+    assert other.digest != extractor.digest
     with pytest.raises(InputError, match="preprocess came without words"):
         ModuleExtractor(nn.Flatten(), title="raw", preprocess=lambda pixels: pixels)
 
@@ -114,6 +117,20 @@ def test_what_the_digest_sees() -> None:
     kept.register_buffer("mask", torch.zeros(2), persistent=False)
     other.register_buffer("mask", torch.ones(2), persistent=False)
     assert digest(kept) != digest(other)
+
+
+def test_a_rewritten_forward_has_another_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    digests = []
+    for row in (0, 0, 1):
+        code = f"    def forward(self, images):\n        return images[:, {row}]\n"
+        (tmp_path / "rewritten.py").write_text(f"from torch import nn\n\nclass Row(nn.Module):\n{code}\nrow = Row()\n")
+        linecache.clearcache()
+        digests.append(extractor_of("rewritten:row").digest)
+        sys.modules.pop("rewritten")
+    assert digests[0] == digests[1]
+    assert digests[1] != digests[2]
 
 
 def test_a_module_trained_further_has_another_digest() -> None:

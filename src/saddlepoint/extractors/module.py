@@ -1,6 +1,7 @@
 """Any torch module as an extractor: through the API, or by `module:object` on a command line. No recipe names one."""
 
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -25,8 +26,9 @@ class ModuleExtractor:
     """A module of yours as an extractor.
 
     The digest is over the class, the plain attributes (numbers, words, tuples), the parameters and the buffers of every module
-    inside, and over `preprocessing`. What none of them tells, the code of a `forward` or of `preprocess`, belongs in
-    `preprocessing`: two extractors of one digest share cached features.
+    inside, over the source of classes that are not torch's and of `preprocess`, where Python can find it, and over
+    `preprocessing`. What none of them tells, such as a function that `forward` calls, belongs in `preprocessing`: two extractors
+    of one digest share cached features.
 
     Args:
         module: from preprocessed images to features `[n, …]`, which are flattened, or to (features, logits `[n, K]`). It is in eval
@@ -78,7 +80,9 @@ class ModuleExtractor:
         module = self._module
         tensors = dict(_tensors(module))
         parts = [(name, _kind(part), _plain(part)) for name, part in module.named_modules()]
-        return digest_of(tensors, self.name, self._preprocessing, parts)
+        kinds = {_kind(part): type(part) for part in module.modules()}
+        code = {name: _source(kind) for name, kind in kinds.items() if not name.startswith("torch.")}
+        return digest_of(tensors, self.name, self._preprocessing, _source(self._preprocess), parts, code)
 
     def __call__(self, images: Tensor) -> Seen:
         points = images.ndim == 2 and images.is_floating_point()
@@ -163,6 +167,14 @@ def _tensors(module: nn.Module) -> Iterator[tuple[str, Tensor]]:
 
 def _kind(part: nn.Module) -> str:
     return f"{type(part).__module__}.{type(part).__qualname__}"
+
+
+def _source(thing: Any) -> str:
+    """The code of a class or function; nothing where it was typed in."""
+    try:
+        return inspect.getsource(thing)
+    except (OSError, TypeError):
+        return ""
 
 
 def _plain(part: nn.Module) -> dict[str, str]:
