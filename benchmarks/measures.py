@@ -174,7 +174,7 @@ def inception() -> nn.Module:
     return network.eval()
 
 
-def seconds_an_image(images: int = 256, batch: int = 64) -> float:
+def seconds_an_image(images: int, batch: int = 64) -> float:
     """Of a pass of Inception over a few images."""
     network = inception()
     pixels = torch.zeros(images, 3, 32, 32, dtype=torch.uint8)
@@ -197,14 +197,13 @@ def evidence(n: int) -> Evidence:
     return Evidence(sample("real", real), sample("fake", fake), train=sample("train", train), held_out=sample("held-out", held_out))
 
 
-def shared() -> bool:
-    n = 10_000
+def shared(n: int = 10_000, images: int = 256) -> bool:
     print(f"\nThe measures that share the pass, n = {n}, d = {FEATURES}, logits of {CLASSES} classes")
     if absent("torch_fidelity"):
         return False
-    one = seconds_an_image()
+    one = seconds_an_image(images)
     whole = n * one
-    print(f"  Inception: {1 / one:.1f} images a second over 256 images; {n} fakes would take {whole:.0f} s (extrapolated)")
+    print(f"  Inception: {1 / one:.1f} images a second over {images} images; {n} fakes would take {whole:.0f} s (extrapolated)")
     given, total, reached = evidence(n), 0.0, True
     for name in SHARING:
         if name not in MEASURES:
