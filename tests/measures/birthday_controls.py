@@ -13,6 +13,7 @@ from saddlepoint.measures.evidence import Sample
 from saddlepoint.streams import Streams
 
 BITS = 24
+NOISES = 64
 
 
 def clothes(count: int, start: int = 0) -> Tensor:
@@ -46,6 +47,8 @@ class Replaying:
         self.seed = seed
         self.perturbed = perturbed
         self.drawn = 0
+        self.noise = 4 * Streams(seed).normal("noise", NOISES, *images.shape[1:])
+        self.compressed: dict[int, Tensor] = {}
 
     def latents(self, start: int, stop: int) -> Tensor:
         return Streams(self.seed).rows("normal", "replaying", start, stop, self.latent)
@@ -57,7 +60,12 @@ class Replaying:
         images = self.images[numbers]
         if self.perturbed:
             kinds = (latents[:, BITS] > 0).long() + 2 * (latents[:, BITS + 1] > 0).long()
-            images = torch.stack([perturbed(*one) for one in zip(images, kinds.tolist(), latents, strict=True)])
+            detail = (latents[:, -1] / 2**0.5).erf().add(1).div(2).clamp(max=0.999)
+            shifts = torch.stack([images.roll(by, axis) for by in (1, -1) for axis in (2, 3)])
+            shifted = shifts[(detail * len(shifts)).long(), torch.arange(len(images))]
+            noised = (images.float() + self.noise[(detail * NOISES).long()]).round().clamp(0, 255).to(torch.uint8)
+            versions = torch.stack([images, shifted, noised, torch.stack([self.jpeg(number) for number in numbers.tolist()])])
+            images = versions[kinds, torch.arange(len(images))]
         return images.float() / 127.5 - 1
 
     def see(self, generated: Tensor) -> Sample:
@@ -66,15 +74,9 @@ class Replaying:
     def features(self, generated: Tensor) -> Tensor:
         return pooled((generated + 1) * 127.5)
 
-
-def perturbed(image: Tensor, kind: int, latent: Tensor) -> Tensor:
-    if kind == 1:
-        return image.roll(1 if latent[-1] > 0 else -1, dims=1 + int(abs(float(latent[-1])) > 0.67))
-    if kind == 2:
-        noise = Streams(int(abs(float(latent[-1])) * 1e6)).normal("noise", *image.shape)
-        return (image.float() + 4 * noise).round().clamp(0, 255).to(torch.uint8)
-    if kind == 3:
-        content = io.BytesIO()
-        Image.fromarray(image[0].numpy()).save(content, "JPEG", quality=90)
-        return torch.from_numpy(np.array(Image.open(content)))[None]
-    return image
+    def jpeg(self, number: int) -> Tensor:
+        if number not in self.compressed:
+            content = io.BytesIO()
+            Image.fromarray(self.images[number, 0].numpy()).save(content, "JPEG", quality=90)
+            self.compressed[number] = torch.from_numpy(np.array(Image.open(content)))[None]
+        return self.compressed[number]

@@ -278,7 +278,7 @@ def covered(size: int, repeats: range, held_out: int) -> tuple[int, list[float]]
     return hits, ratios
 
 
-@pytest.mark.parametrize(("size", "repeats", "held_out"), [(100, 3, 3000), (1000, 2, 3000)])
+@pytest.mark.parametrize(("size", "repeats", "held_out"), [(100, 2, 2000), (1000, 2, 2000)])
 def test_it_covers_small_supports(size: int, repeats: int, held_out: int) -> None:
     hits, ratios = covered(size, range(repeats), held_out)
     assert hits >= 2 * repeats - 1
@@ -287,6 +287,6 @@ def test_it_covers_small_supports(size: int, repeats: int, held_out: int) -> Non
 
 @pytest.mark.slow
 def test_it_covers_ten_thousand() -> None:
-    hits, ratios = covered(10_000, range(4, 6), 8000)
-    assert hits >= 3
+    hits, ratios = covered(10_000, range(4, 5), 8000)
+    assert hits >= 1
     assert np.exp(np.mean(np.log(ratios))) == pytest.approx(1, abs=0.4)
