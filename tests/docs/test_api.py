@@ -13,7 +13,7 @@ PAGE = ROOT / "docs" / "api.md"
 def test_the_page_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
     programs = [block.text for block in blocks(PAGE) if block.language == "python"]
-    assert len(programs) == 7
+    assert len(programs) == 9
     program: dict[str, Any] = {"__name__": "__main__"}
     for text in programs:
         exec(compile(text, str(PAGE), "exec"), program)

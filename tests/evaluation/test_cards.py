@@ -122,6 +122,12 @@ def test_the_famous_names_are_inceptions_alone() -> None:
             assert f"FD ({title})" in others
 
 
+def test_every_measure_stands_in_the_index_of_their_pages() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "measures" / "index.md").read_text(encoding="utf-8")
+    assert len(MEASURES) >= 25
+    assert [name for name in MEASURES if f"[{name}]({name}.md)" not in page] == []
+
+
 def test_a_table_says_it_all() -> None:
     noted = dataclasses.replace(value(), floor=Floor(0.25, 500), notes=("small",), unit="px")
     table = table_of([("run", [noted])])

@@ -34,7 +34,7 @@ def default_measures(points: bool, at_hand: Iterable[str]) -> tuple[Measure, ...
     'wasserstein-distance'
     """
     there = set(at_hand)
-    return tuple(MEASURES[name]() for name in (POINTS if points else IMAGES) if name in MEASURES and MEASURES[name].uses <= there)
+    return tuple(MEASURES[name]() for name in (POINTS if points else IMAGES) if MEASURES[name].uses <= there)
 
 
 def all_measures(points: bool, at_hand: Iterable[str]) -> tuple[Measure, ...]:
