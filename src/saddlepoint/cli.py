@@ -207,9 +207,12 @@ def evaluate(
     """Measure what was learned: runs, folders of images, arrays."""
     from saddlepoint.evaluating import evaluate_all, show
     from saddlepoint.evaluation.card import Incomparable
+    from saddlepoint.extractors.module import extractor_of
 
     names = measures if measures in (None, "all") else [name.strip() for name in str(measures).split(",")]
-    asked = {"against": against, "measures": names, "extractor": extractor, "n": n, "weights": weights}
+    # Code is named on a command line only, by whoever runs it: a recipe cannot.
+    chosen = extractor_of(extractor) if extractor and ":" in extractor else extractor
+    asked = {"against": against, "measures": names, "extractor": chosen, "n": n, "weights": weights}
     asked |= {"checkpoint": _checkpoint(checkpoint), "seed": seed, "split": split}
     try:
         with gauging() as watch:

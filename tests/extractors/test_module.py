@@ -4,10 +4,13 @@ import linecache
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from typer.testing import CliRunner
 
+from saddlepoint.cli import app
 from saddlepoint.errors import InputError
 from saddlepoint.extractors import ModuleExtractor, features_of
 from saddlepoint.extractors.module import extractor_of
@@ -178,3 +181,15 @@ def test_by_name_on_a_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPat
             extractor_of(reference)
         assert "\n" not in str(raised.value)
     sys.modules.pop("features_of_mine")
+
+
+def test_the_command_line_takes_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "features_typed.py").write_text(OBJECTS)
+    monkeypatch.chdir(tmp_path)
+    for name, seed in (("fake", 0), ("real", 1)):
+        np.save(tmp_path / f"{name}.npy", pictures(12, 1, 8, seed).numpy())
+    asked = ["evaluate", "fake.npy", "--against", "real.npy", "--measures", "frechet-distance", "--json", "--extractor"]
+    done = CliRunner().invoke(app, [*asked, "features_typed:encoder"])
+    assert done.exit_code == 0, done.output
+    assert "FD (encoder)" in done.stdout
+    sys.modules.pop("features_typed")
