@@ -23,7 +23,7 @@ DRAWS: dict[str, Callable[[Streams], Tensor]] = {
 
 
 def test_kinds_are_covered() -> None:
-    public = {name for name in vars(Streams) if not name.startswith("_")} - {"state", "load_state"}
+    public = {name for name in vars(Streams) if not name.startswith("_")} - {"state", "load_state", "apart"}
     assert public == {"normal", "uniform", "integers", "order", "rows"}
     assert len(DRAWS) == 8
 
@@ -188,3 +188,15 @@ def test_the_global_generators_are_left_alone() -> None:
         draw(Streams(1))
     assert torch.equal(torch.get_rng_state(), before[0])
     assert str(np.random.get_state(legacy=True)) == str(before[1])
+
+
+def test_streams_apart_shift_nothing_and_draw_other_numbers() -> None:
+    streams, undisturbed = Streams([3, 4]), Streams([3, 4])
+    apart = streams.apart("log 5")
+    drawn = (apart.normal("latents", 6), apart.order("data", 50, 20), apart.rows("uniform", "samples", 0, 6))
+    assert streams.state() == {}
+    assert torch.equal(streams.normal("latents", 6), undisturbed.normal("latents", 6))
+    own = (streams.normal("latents", 6), streams.order("data", 50, 20), streams.rows("uniform", "samples", 0, 6))
+    assert not any(torch.equal(one, other) for one, other in zip(drawn, own, strict=True))
+    assert not torch.equal(drawn[0], streams.apart("log 6").normal("latents", 6))
+    assert torch.equal(drawn[0][1], Streams(4).apart("log 5").normal("latents", 6))

@@ -140,6 +140,8 @@ def _grown_updates(overrides: list[str]) -> int | None:
             number = math.nan
         if not 1 <= number < 2**53 or number != int(number):
             problems.append(f"updates: {value!r} is not a number of updates; give a whole number above 0")
+        elif updates is not None:
+            problems.append(f"updates: given twice, {updates} and {int(number)}; give one")
         else:
             updates = int(number)
     if problems:
@@ -546,6 +548,17 @@ def _one_of(at_hand: Mapping[str, Any], name: str, what: str) -> Any:
     return at_hand[name]
 
 
+def _shown(default: object) -> str:
+    """A default as a recipe writes it; a constant schedule is its number."""
+    return str(getattr(default, "value", default))
+
+
+def _without_examples(text: str) -> str:
+    """A docstring without its interpreter sessions."""
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(paragraph for paragraph in paragraphs if not paragraph.lstrip().startswith(">>>"))
+
+
 def _about(recipe: Path) -> str:
     lines = [line.lstrip("# ").rstrip() for line in recipe.read_text().splitlines() if line.startswith("#")]
     return next((line for line in lines if line and not line.startswith("saddlepoint")), "")
@@ -557,11 +570,17 @@ def _first_line(record: type) -> str:
 
 def _described(record: "type[Record]") -> str:
     fields = [
-        f"  {name:<22} {field.description or ''}" + ("" if field.is_required() else f"  [default: {field.get_default()!s}]")
+        f"  {name:<22} {field.description or ''}" + ("" if field.is_required() else f"  [default: {_shown(field.get_default())}]")
         for name, field in record.model_fields.items()
     ]
     return "\n".join(
-        [inspect.cleandoc(record.__doc__ or ""), "", "Fields:", *fields, *(["", record.bibtex] if record.bibtex else [])]
+        [
+            _without_examples(inspect.cleandoc(record.__doc__ or "")),
+            "",
+            "Fields:",
+            *fields,
+            *(["", record.bibtex] if record.bibtex else []),
+        ]
     )
 
 

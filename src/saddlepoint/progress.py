@@ -124,10 +124,12 @@ class Terminal:
             self._progress.remove_task(self._reading)
         for line in source.describe():
             self._print(escape(line), style="dim")
+        if first >= recipe.schedule.updates:
+            self._print(f"{escape(str(folder))} is at its end, update {first}; updates=N goes on to a larger N")
+            return
         going_on = f" from update {first}" if first else ""
-        self._print(
-            f"training [bold]{escape(recipe.objective.name)}[/] on {escape(source.name)} into {escape(str(folder))}{going_on}"
-        )
+        last = recipe.schedule.updates
+        self._print(f"training{going_on} to update {last} on {escape(source.name)} into [bold]{escape(str(folder))}[/]")
         self._total, self._first, self._begun = recipe.schedule.updates, first, time.perf_counter()
         self._printed = self._begun
         self._progress.start()

@@ -203,7 +203,7 @@ def shipped() -> dict[str, Path]:
     >>> "wgan-gp" in shipped()
     True
     """
-    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"))}
+    return {path.stem: path for path in sorted(SHIPPED.glob("*.yaml"), key=lambda path: path.stem)}
 
 
 def header(path: Path) -> list[str]:

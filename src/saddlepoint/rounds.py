@@ -100,7 +100,8 @@ class Term(Record):
     """What objectives, penalties and weightings share. All defaults are empty.
 
     `needs` is declared before the first forward pass. A term that remembers declares its `initial_state`, and `observe`,
-    once a turn after the update, returns the next one; computing a loss only reads it.
+    once a turn after the update, returns the next one; computing a loss only reads it. `observe` sees the turn's last round, judged
+    by the weights before the update; a side that was not judged in it would be judged by those after, so ask `round.judged` first.
     """
 
     @property

@@ -63,6 +63,7 @@ class Streams:
         self._blocks: dict[str, tuple[int, tuple[Tensor, ...]]] = {}
         self._names: dict[tuple[object, ...], tuple[str, int]] = {}
         self._orders: dict[str, tuple[int, list[NDArray[np.int64]]]] = {}
+        self._under = ""
 
     def normal(self, name: str, *shape: int) -> Tensor:
         """Standard normal draws, `[*, *shape]`."""
@@ -81,7 +82,7 @@ class Streams:
 
         Each number comes once in every `size` positions; a batch may straddle two shuffles.
         """
-        stream = f"{name} order {size}"
+        stream = f"{self._under}{name} order {size}"
         start = self._positions.get(stream, 0)
         self._positions[stream] = start + count
         walks = []
@@ -95,7 +96,7 @@ class Streams:
 
     def rows(self, kind: Literal["normal", "uniform"], name: str, start: int, stop: int, *shape: int) -> Tensor:
         """Draws number `start` to `stop - 1` of an indexed stream, `[*, stop - start, *shape]`: row i depends on (seed, i) only."""
-        stream = f"{name} rows {kind} {shape}"
+        stream = f"{self._under}{name} rows {kind} {shape}"
         blocks = range(start // ROWS, (stop - 1) // ROWS + 1) if stop > start else range(0)
 
         def replica(seed: int) -> NDArray[Any]:
@@ -104,6 +105,17 @@ class Streams:
             return table[start % ROWS :][: stop - start]
 
         return self._put(np.stack([replica(seed) for seed in self.seeds])).reshape(*self.leading, stop - start, *shape)
+
+    def apart(self, name: str) -> "Streams":
+        """Fresh streams under another name: what is drawn from them shifts nothing here, and begins anew each time.
+
+        >>> streams = Streams(3)
+        >>> bool((streams.apart("log").normal("z", 2) == streams.apart("log").normal("z", 2)).all())
+        True
+        """
+        others = Streams(self.seeds if self.leading else self.seeds[0], device=self.device, dtype=self.dtype)
+        others._under = f"{self._under}{name}/"
+        return others
 
     def state(self) -> dict[str, int]:
         """How many draws each stream has given: all there is to save."""
@@ -119,7 +131,7 @@ class Streams:
         key = (name, kind, high, shape)
         if key not in self._names:
             draws = max(1, min(BLOCK_DRAWS, BLOCK_NUMBERS // max(1, math.prod(shape))))
-            self._names[key] = (f"{name} {kind}{high or ''} {shape}", draws)
+            self._names[key] = (f"{self._under}{name} {kind}{high or ''} {shape}", draws)
         stream, draws = self._names[key]
         position = self._positions.get(stream, 0)
         self._positions[stream] = position + 1

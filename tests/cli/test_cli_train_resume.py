@@ -91,6 +91,20 @@ def test_a_finished_run_stays_as_it_is(digits: Path) -> None:
     assert {name: after[name] for name in before} == before
 
 
+def test_the_log_entry_at_an_end_that_grew_draws_from_no_stream(here: Path) -> None:
+    assert saddlepoint("train", *DIGITS, *OFTEN, "updates=6", "--out", "long").code == 0
+    assert saddlepoint("train", *DIGITS, *OFTEN, "updates=3", "--out", "short").code == 0
+    assert saddlepoint("resume", "short", "updates=6").code == 0
+    streams = [read_checkpoint(Path(run)).state["streams"] for run in ("long", "short")]
+    assert streams[0] == streams[1]
+
+
+def test_a_finished_run_says_that_it_is_at_its_end(here: Path, digits: Path) -> None:
+    outcome = saddlepoint("resume", str(digits))
+    assert outcome.code == 0
+    assert "is at its end, update 8; updates=N goes on" in outcome.out + outcome.err
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -98,6 +112,7 @@ def test_a_finished_run_stays_as_it_is(digits: Path) -> None:
         (["updates=0"], [("updates", "'0'", "above 0")]),
         (["updates=soon"], [("updates", "'soon'", "above 0")]),
         (["updates=inf"], [("updates", "'inf'", "above 0")]),
+        (["updates=9", "updates=10"], [("updates", "given twice, 9 and 10")]),
         (["seed=1", "batch=4"], [("seed", "only updates=N"), ("batch", "only updates=N")]),
         (["updates=9", "--prove", "2"], [("updates", "--prove")]),
         (["--prove", "7"], [("7 updates before its last one", "4, 6, 8")]),

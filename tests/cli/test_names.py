@@ -56,7 +56,7 @@ def test_train_open_sample_report(here: Path) -> None:
     assert opened.resume(updates=3).recipe.schedule.updates == 3
     assert repr(opened) == "Run('run')"
     assert tuple(inspect.signature(saddlepoint.Run.sample).parameters)[:3] == ("self", "n", "seed")
-    assert set(saddlepoint.__all__) == {"train", "open_run", "Run"}
+    assert set(saddlepoint.__all__) == {"train", "open_run", "evaluate", "Run"}
     with pytest.raises(AttributeError, match="no attribute 'tarin'"):
         saddlepoint.tarin  # noqa: B018
 

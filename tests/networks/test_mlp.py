@@ -1,6 +1,7 @@
 """The multilayer perceptron: its sizes, its twin of torch layers, its replicas."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -126,3 +127,10 @@ def test_images_of_several_replicas_keep_their_axes() -> None:
     assert critic(image).shape == (2, 5)
     with pytest.raises(ValueError, match=r"this network takes \(2, n, 1, 4, 4\)"):
         critic(image[0])
+
+
+@pytest.mark.parametrize("fields", [{"width": 8}, {"depth": 3}, {"width": 8, "depth": 3}])
+def test_a_size_that_would_not_be_read_is_refused(fields: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=rf"{' and '.join(fields)} would not be read, since widths is \[5, 6\]"):
+        Mlp(widths=(5, 6), **fields)
+    assert Mlp(**fields).widths is None

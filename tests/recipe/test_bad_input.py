@@ -22,7 +22,8 @@ GROUPED = {"networks": {"normalization": {"discriminator": "none"}}}
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"objectiv": "hinge"}, "objectiv", "nearest: objective"),
     ({"seeds": [1, 2]}, "seeds", "nearest: seed"),
-    ({"measures": ["fid"]}, "measures", "known: data, networks"),
+    ({"measures": ["fid"]}, "measures", "should be a mapping of fields"),
+    ({"measure": {"every": 5}}, "measure", "nearest: measures"),
     ({"networks": {"widht": 8}}, "networks.widht", "nearest: width"),
     ({"networks": {"normalization": {"critic": "none"}}}, "networks.normalization.critic", "known: generator, discriminator"),
     ({"networks": {"normalization": {"discriminator": "spectrl"}}}, "networks.normalization.discriminator", "nearest: spectral"),

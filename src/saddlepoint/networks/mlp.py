@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from saddlepoint.networks.activations import leaky_relu
@@ -67,6 +67,15 @@ class Mlp(Networks):
     normalization: MlpNormalization = Field(
         default=MlpNormalization(), description="of each player: batch, layer, none or spectral"
     )
+
+    @model_validator(mode="after")
+    def _sizes_are_said_once(self) -> "Mlp":
+        unread = [name for name in ("width", "depth") if getattr(self, name) != type(self).model_fields[name].default]
+        if self.widths is not None and unread:
+            sizes = ", ".join(str(width) for width in self.widths)
+            names = " and ".join(unread)
+            raise ValueError(f"{names} would not be read, since widths is [{sizes}]; change widths, or set it to null")
+        return self
 
     @property
     def couples_batch(self) -> bool:

@@ -95,7 +95,9 @@ class Trainer:
     @torch.no_grad()
     def _held_out_scores(self) -> Tensor:
         # Before the update, by the weights that judge the round's own samples; the network forgets the pass.
-        example = self._lay_out(self.source.batch(self.streams, self._batch, "held-out"))
+        # Drawn apart, so that a run watched once more at its end goes on with the same streams.
+        streams = self.streams.apart(f"log {self.updates}")
+        example = self._lay_out(self.source.batch(streams, self._batch, "held-out"))
         scores = self.game.judge(example, False).scores
         self.game.discriminator.forget()
         return scores
