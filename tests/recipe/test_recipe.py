@@ -80,7 +80,10 @@ def test_an_unknown_field_of_any_entry_is_named_with_its_nearest(slot: str, name
 
 def test_a_written_recipe_has_every_field_and_the_sections_of_the_design() -> None:
     mapping = Recipe.from_mapping({}).to_mapping()
-    sections = "data networks objective penalties weightings projections optimizers gradients schedule average log samples checkpoints measures"
+    sections = (
+        "data networks objective penalties weightings projections optimizers gradients schedule average log samples checkpoints "
+        "measures"
+    )
     assert list(mapping) == [*sections.split(), *["seed", "device", "precision", "threads", "memory_format", "fused", "from"]]
     assert list(mapping["optimizers"]["generator"]) == ["name", *OPTIMIZERS["adam"].model_fields]
     assert mapping["from"] is None
