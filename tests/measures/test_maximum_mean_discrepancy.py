@@ -125,7 +125,22 @@ def test_the_p_value_has_its_level_and_its_power() -> None:
     assert max(apart) == 0.01
 
 
-def test_equal_values_are_ties_not_rounding() -> None:
+def test_equal_values_are_ties_not_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of samples with two values only, the statistic is a function of how many of one value are dealt to the first side."""
+    monkeypatch.setattr(kernels, "BLOCK", 100)
+    real, fake = torch.tensor([[0.1]] * 9 + [[0.7]] * 12), torch.tensor([[0.1]] * 10 + [[0.7]] * 7)
+    dealt = shuffles(200, 38)
+    pooled = torch.cat([real, fake])
+    by_count = {
+        low: maximum_mean_discrepancy(
+            torch.tensor([[0.1]] * low + [[0.7]] * (21 - low)), torch.tensor([[0.1]] * (19 - low) + [[0.7]] * (low - 2)), KERNEL
+        )
+        for low in range(2, 20)
+    }
+    counts = [int((pooled[order[:21]] < 0.5).sum()) for order in dealt]
+    assert counts.count(9) > 20
+    above = sum(by_count[low] > by_count[9] - 1e-9 for low in counts)
+    assert permutation_test(real, fake, dealt, KERNEL).p == (1 + above) / 201
     same = torch.full((12, 3), 0.1)
     assert permutation_test(same, same[:9], shuffles(50, 21), KERNEL).p == 1
 
