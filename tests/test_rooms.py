@@ -24,12 +24,12 @@ ORDER: list[set[str]] = [
     {"validation"},
     {"overrides"},
     {"sections"},
-    {"evaluation"},
+    {"evaluation", "verification"},
     {"recipe"},
     {"training"},
     {"report"},
     {"run", "progress"},
-    {"sampling", "evaluating"},
+    {"sampling", "evaluating", "verifying"},
     {"cli"},
 ]
 PLACE = {room: number for number, group in enumerate(ORDER) for room in group}
@@ -76,7 +76,7 @@ def test_help_does_not_import_torch() -> None:
 
 
 def test_only_the_command_line_knows_the_terminal() -> None:
-    allowed = {"cli", "progress", "sampling", "evaluating"}
+    allowed = {"cli", "progress", "sampling", "evaluating", "verifying"}
     for path in modules():
         own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
         imports = {

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 Form = Literal["grid", "files", "slerp"]
 Weights = Literal["average", "raw"]
 Split = Literal["train", "held-out"]
+Kind = Literal["objective", "penalty", "weighting", "measure"]
 WIDEST = 2000
 DEFAULT_COUNTS: dict[Form, int] = {"grid": 64, "files": 64, "slerp": 8}
 
@@ -351,6 +352,36 @@ def methods(
     _one_of({entry.name: entry for entry in entries}, name, "method")
     texts = [f"{entry.name}  ({entry.room})\n\n{_described(entry.record)}" for entry in entries if entry.name == name]
     _say({"method": name, "text": "\n\n".join(texts)}, as_json) if as_json else typer.echo("\n\n".join(texts))
+
+
+@app.command()
+def verify(
+    what: Annotated[
+        list[str] | None,
+        typer.Argument(
+            help="Methods, measures, recipes; your own as file.py:name or module:name; field=value. All of ours by default.",
+            metavar="[NAME|MODULE:OBJECT|field=value]…",
+        ),
+    ] = None,
+    like: Annotated[str | None, typer.Option(metavar="NAME", help="The method of ours whose answers your own should give.")] = None,
+    kind: Annotated[Kind | None, typer.Option("--as", help="What your own is, where it cannot be told.")] = None,
+    weight: Annotated[float, typer.Option(help="What your penalty is multiplied with inside.")] = 1.0,
+    points: Annotated[bool, typer.Option("--points", help="Ask your penalty about points, not images.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Probe methods with questions whose answers are known by hand."""
+    from saddlepoint.verifying import show, verify_all
+
+    if not math.isfinite(weight) or weight == 0:
+        raise InputError([f"--weight: {weight:g} cannot be divided by; give the number that your penalty is multiplied with"])
+    found = verify_all(what or [], like=like, kind=kind, weight=weight, points=points)
+    if as_json:
+        typer.echo(_json([outcome.to_mapping() for outcome in found]))
+    else:
+        with console(as_json) as screen:
+            show(found, screen)
+    if any(outcome.verdict in ("fails", "raises") for outcome in found):
+        raise typer.Exit(1)
 
 
 def main() -> None:
