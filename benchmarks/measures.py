@@ -50,7 +50,7 @@ def sets(n: int) -> tuple[Tensor, Tensor]:
     streams = Streams(0)
     scale = (1 + torch.arange(FEATURES)).rsqrt()
     real, fake, other = (streams.normal(name, n, FEATURES) for name in ("real", "fake", "other"))
-    return 0.5 + real * scale, 0.52 + 1.05 * fake * scale + 0.01 * other
+    return 0.5 + real * scale, 0.505 + 1.02 * fake * scale + 0.005 * other
 
 
 def absent(library: str) -> bool:
