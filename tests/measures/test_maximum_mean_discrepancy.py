@@ -20,7 +20,7 @@ from saddlepoint.measures import (
     permutation_test,
 )
 from saddlepoint.measures.evidence import Evidence, GaussianMixture, Sample
-from saddlepoint.measures.kernels import Gaussian, Polynomial, median_distance
+from saddlepoint.measures.kernels import Gaussian, Polynomial, median_distance, squared_distances
 from saddlepoint.measures.maximum_mean_discrepancy import gaussian_kernel
 from saddlepoint.measures.measure import Estimate
 from saddlepoint.streams import Streams
@@ -94,6 +94,17 @@ def test_the_bandwidth_is_the_median_distance() -> None:
     fake = normal(1, 20, 3)
     assert maximum_mean_discrepancy(x, fake) == maximum_mean_discrepancy(x, fake, gaussian_kernel(x))
     assert median_distance(1e5 + x) == pytest.approx(median_distance(x), rel=1e-8)
+
+
+def test_squared_distances_are_never_below_0() -> None:
+    """Of a point to itself they are a difference of large numbers; the root of what rounding leaves would be no number."""
+    x = 1e3 * normal(0, 50, 7)
+    norms = x.square().sum(1)
+    assert (norms[:, None] + norms - 2 * x @ x.T).min() < 0
+    assert squared_distances(x, x).min() >= 0
+    torch.testing.assert_close(squared_distances(x, x), torch.cdist(x, x).square(), rtol=1e-9, atol=1e-6)
+    for seed in range(20):
+        assert median_distance(normal(seed, 1, 7).repeat(3, 1)) < 1e-6
 
 
 def shuffles(count: int, total: int, seed: int = 0) -> Tensor:
