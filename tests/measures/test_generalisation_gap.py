@@ -75,6 +75,18 @@ def test_cheap_twin_by_its_blocks() -> None:
     assert found.error == pytest.approx(np.std(gaps, ddof=1) / math.sqrt(10), rel=1e-5)
 
 
+def test_the_error_is_of_one_evaluation_and_of_the_mean_over_discriminators() -> None:
+    sets = {name: sample(draws(name, 40, 3)) for name in ("train", "held-out", "fake")}
+    evidence = Evidence(sets["held-out"], sets["fake"], train=sets["train"], held_out=sets["held-out"])
+    found = GeneralisationGap(updates=10)(evidence, Streams(0))["net-distance-train"]
+    streams = Streams(0)
+    drawn = {name: points.rows(streams.order(f"generalisation gap {name}", 40, 40)).images for name, points in sets.items()}
+    three = [net_distance(drawn["train"], drawn["fake"], streams, updates=10) for _ in range(3)]
+    assert found.mean == pytest.approx(np.mean([one.value for one in three]))
+    of_one = np.mean([one.error**2 for one in three])
+    assert found.error == pytest.approx(math.sqrt(of_one + np.var([one.value for one in three], ddof=1) / 3))
+
+
 def test_the_smallest_set_decides_the_size() -> None:
     sets = [sample(draws(name, n, 2)) for name, n in (("fake", 50), ("train", 70), ("held-out", 30))]
     found = GeneralisationGap(repeats=1, updates=5)(Evidence(sets[2], sets[0], train=sets[1], held_out=sets[2]), Streams(0))

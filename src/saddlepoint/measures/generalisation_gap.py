@@ -171,12 +171,13 @@ class GeneralisationGap(Measure):
         return {quantity: Estimate(value, m, error, details=details) for quantity, (value, error) in found.items()}
 
     def _distance(self, first: Sample, second: Sample, streams: Streams) -> Distance:
-        """The mean over repeats; its error is one repeat's, since all look at the same samples."""
+        """The mean over repeats. Its error: one evaluation's, since all look at the same samples, and that of the mean, in squares."""
         repeats = [
             net_distance(first.images, second.images, streams, updates=self.updates, batch=self.batch) for _ in range(self.repeats)
         ]
-        value = sum(repeat.value for repeat in repeats) / self.repeats
-        return Distance(value, math.sqrt(sum(repeat.error**2 for repeat in repeats) / self.repeats))
+        values, errors = torch.tensor(repeats, dtype=torch.float64).unbind(1)
+        between = float(values.var()) / self.repeats if self.repeats > 1 else 0.0
+        return Distance(float(values.mean()), math.sqrt(float(errors.square().mean()) + between))
 
 
 def _drawn(sample: Sample, m: int, streams: Streams, side: str) -> Sample:
