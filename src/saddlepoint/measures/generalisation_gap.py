@@ -171,7 +171,7 @@ class GeneralisationGap(Measure):
         return {quantity: Estimate(value, m, error, details=details) for quantity, (value, error) in found.items()}
 
     def _distance(self, first: Sample, second: Sample, streams: Streams) -> Distance:
-        """The mean over repeats. Its error: one evaluation's, since all look at the same samples, and that of the mean, in squares."""
+        """The mean over repeats. Its error: one evaluation's, as all look at the same samples, and that of the mean, in squares."""
         repeats = [
             net_distance(first.images, second.images, streams, updates=self.updates, batch=self.batch) for _ in range(self.repeats)
         ]
