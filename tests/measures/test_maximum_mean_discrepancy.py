@@ -103,8 +103,14 @@ def test_squared_distances_are_never_below_0() -> None:
     assert (norms[:, None] + norms - 2 * x @ x.T).min() < 0
     assert squared_distances(x, x).min() >= 0
     torch.testing.assert_close(squared_distances(x, x), torch.cdist(x, x).square(), rtol=1e-9, atol=1e-6)
+
+
+def test_no_bandwidth_is_made_of_rounding() -> None:
     for seed in range(20):
-        assert median_distance(normal(seed, 1, 7).repeat(3, 1)) < 1e-6
+        mostly_one = torch.cat([1e3 * normal(seed, 1, 7).repeat(9, 1), 1e3 * normal(seed + 1, 2, 7)])
+        assert median_distance(mostly_one) == 0
+        with pytest.raises(InputError, match="half of the real samples are one point"):
+            maximum_mean_discrepancy(mostly_one, normal(0, 5, 7))
 
 
 def shuffles(count: int, total: int, seed: int = 0) -> Tensor:

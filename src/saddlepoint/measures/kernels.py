@@ -11,6 +11,9 @@ from torch import Tensor
 # Kernel values that are held at a time: 32 MiB of float64.
 BLOCK = 2**22
 
+# Of the largest squared distance: below it, a squared distance of float64 points is rounding.
+ROUNDING = 1e-12
+
 
 class Kernel(Protocol):
     """`k(x, y)` of every pair: `[n, d]` and `[m, d]`, float64, to `[n, m]`."""
@@ -120,7 +123,9 @@ def u_statistic(x: Tensor, y: Tensor, kernel: Kernel) -> float:
 
 
 def median_distance(x: Tensor) -> float:
-    """The median of `||x_i - x_j||` over pairs i < j of `[n, d]`: the lower one of two; holds n^2 float64 numbers."""
+    """The median of `||x_i - x_j||` over pairs i < j of `[n, d]`: the lower one of two; 0 if it is rounding; holds n^2 numbers."""
     (points,) = centred(x)
     upper = torch.triu_indices(len(x), len(x), 1)
-    return math.sqrt(squared_distances(points, points)[upper[0], upper[1]].median().item())
+    squares = squared_distances(points, points)[upper[0], upper[1]]
+    median, largest = squares.median().item(), squares.max().item()
+    return math.sqrt(median) if median > ROUNDING * largest else 0.0
