@@ -27,6 +27,26 @@ class MeanGap(Measure):
         return {"mean-gap": Estimate(self.factor * gap(evidence.real.features, evidence.fake.features), len(evidence.fake))}
 
 
+class MeanGapUp(MeanGap):
+    """The same, and higher is better."""
+
+    name: ClassVar[str] = "mean-gap-up"
+    quantities: ClassVar[Mapping[str, Quantity]] = {"mean-gap-up": Quantity("gap ({extractor})", higher_is_better=True)}
+
+    def __call__(self, evidence: Evidence, streams: Streams) -> Mapping[str, Estimate]:
+        return {"mean-gap-up": super().__call__(evidence, streams)["mean-gap"]}
+
+
+class Dice(Measure):
+    """Nothing but what it draws."""
+
+    name: ClassVar[str] = "dice"
+    quantities: ClassVar[Mapping[str, Quantity]] = {"dice": Quantity("dice", higher_is_better=None)}
+
+    def __call__(self, evidence: Evidence, streams: Streams) -> Mapping[str, Estimate]:
+        return {"dice": Estimate(streams.normal("dice", 1).item(), len(evidence.fake))}
+
+
 class Wide(Measure):
     """Reads everything there is, draws samples of its own, and has two quantities."""
 

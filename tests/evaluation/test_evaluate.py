@@ -19,9 +19,10 @@ from saddlepoint.evaluation.reals import as_bytes, reals_of_source
 from saddlepoint.evaluation.results import read_values
 from saddlepoint.extractors import EXTRACTORS
 from saddlepoint.measures import MEASURES, frechet_distance
+from saddlepoint.measures.measure import Measure
 from saddlepoint.storage import cache_folder
 from saddlepoint.streams import Streams
-from tests.evaluation.samples import MeanGap, Notebook, Wide, gap, points
+from tests.evaluation.samples import Dice, MeanGap, Notebook, Wide, gap, points
 
 SPLITS: tuple[Split, Split] = ("train", "held-out")
 
@@ -53,15 +54,16 @@ def test_the_floor_is_between_disjoint_halves_of_the_reals() -> None:
     few = saddlepoint.evaluate(points(300), real, measures=[MeanGap()])["mean-gap"]
     assert few.floor is not None
     assert (few.n, few.floor.n) == (300, 150)
+    assert few.floor.mean == pytest.approx(gap(real[order[:150]], real[order[150:]]), abs=1e-6)
 
 
 def test_asked_twice_the_same_bits_and_others_beside_change_nothing(ring: Run) -> None:
-    def means(*names: str) -> dict[str, float]:
-        return {value.name: value.mean for value in ring.evaluate(list(names), n=200).values}
+    def means(*measures: str | Measure) -> dict[str, float]:
+        return {value.name: value.mean for value in ring.evaluate(list(measures), n=200).values}
 
-    alone = means("maximum-mean-discrepancy")
-    assert means("maximum-mean-discrepancy") == alone
-    together = means("frechet-distance", "maximum-mean-discrepancy", "kernel-distance")
+    alone = means(Dice())
+    assert means(Dice()) == alone
+    together = means("frechet-distance", Dice(), "kernel-distance")
     assert {name: together[name] for name in alone} == alone
     assert ring.evaluate(["frechet-distance"], n=200, seed=1)["frechet-distance"].mean != together["frechet-distance"]
 
