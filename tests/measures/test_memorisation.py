@@ -51,7 +51,24 @@ def test_the_share_is_numpys_quantile() -> None:
     assert copying(fake, held_out, Streams(0), 100).near_share == pytest.approx(share, abs=1e-12)
 
 
-def test_the_bootstrap_is_what_a_loop_gives_and_covers() -> None:
+def test_the_bootstrap_is_that_of_a_loop() -> None:
+    """With ties, on the same draws: every pair of every resample compared."""
+    fake, held_out = (distances(name, n, 12).sort().values.numpy() for name, n in (("fake", 30), ("held-out", 25)))
+    draws = Streams(4)
+    ours, theirs = (draws.integers(f"memorisation bootstrap {side}", n, 100, n) for side, n in (("fake", 30), ("held-out", 25)))
+    values, shares = [], []
+    for one, other in zip(fake[ours.numpy()], held_out[theirs.numpy()], strict=True):
+        gaps = other[None, :] - one[:, None]
+        values.append((gaps > 0).mean() + (gaps == 0).mean() / 2)
+        shares.append((one < np.quantile(other, 0.01)).mean())
+    found = copying(torch.from_numpy(fake), torch.from_numpy(held_out), Streams(4), 100)
+    assert found.a_error == pytest.approx(np.std(values, ddof=1), rel=1e-9)
+    assert found.a_interval == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])), rel=1e-9)
+    assert found.near_share_error == pytest.approx(np.std(shares, ddof=1), rel=1e-9)
+    assert found.near_share_interval == pytest.approx(tuple(np.quantile(shares, [0.025, 0.975])), abs=1e-12)
+
+
+def test_the_bootstrap_covers() -> None:
     """The spread over resamples is that over fresh draws, and the interval covers .5 as often as it says."""
     covered, values, errors = 0, [], []
     for repeat in range(100):

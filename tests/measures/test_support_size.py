@@ -16,7 +16,7 @@ from saddlepoint.measures.birthday import arora_zhang_bound, birthday_estimate, 
 from saddlepoint.measures.evidence import Evidence, Sample
 from saddlepoint.measures.near_duplicates import near_duplicates
 from saddlepoint.measures.neighbour_pictures import pairs_picture
-from saddlepoint.measures.support_size import Pool, SupportSize, distinct_reals, false_alarms, threshold
+from saddlepoint.measures.support_size import Pool, SupportSize, Tried, distinct_reals, false_alarms, threshold
 from saddlepoint.streams import Streams
 from tests.measures.birthday_controls import Replaying, clothes, seen
 
@@ -133,6 +133,19 @@ def test_the_threshold_is_the_quantile_of_smallest_distances(s: int) -> None:
     expected = np.mean([smallest(others[rows]) < limit for rows in chosen])
     assert false_alarms(Pool(others), limit, s, Streams(4)) == pytest.approx(expected, abs=0.04)
     assert Pool(points).below(limit) == int((torch.pdist(points.double()) < limit).sum())
+
+
+def test_batches_and_pairs_below_the_threshold_are_counted() -> None:
+    tried = Tried(s=40, limit=1.0, false_alarms=0.05, real_pairs=0.0, batches=3, sensitivity=1.0, by_kind={})
+    batches = [Streams(seed).normal("batch", 40, 3) * scale for seed, scale in ((0, 1.0), (1, 0.1), (2, 50.0))]
+    for number, batch in enumerate(batches):
+        tried.see(batch, 40 * number)
+    apart = [torch.pdist(batch.double()) for batch in batches]
+    assert tried.collisions == sum(bool((gaps < 1).any()) for gaps in apart) == 2
+    assert tried.pairs == sum(int((gaps < 1).sum()) for gaps in apart)
+    assert [distance for distance, _, _ in tried.closest] == pytest.approx(torch.cat(apart).sort().values[:20].tolist())
+    distance, first, second = tried.closest[0]
+    assert distance == pytest.approx(float((torch.cat(batches)[first].double() - torch.cat(batches)[second].double()).norm()))
 
 
 def test_near_duplicates_are_near() -> None:
