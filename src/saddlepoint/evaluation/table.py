@@ -61,7 +61,7 @@ def shown(value: Value) -> str:
     >>> shown(Value("kid", "KID", 0.0123456, 1000, Card({}), error=0.00041))
     '0.01235 ± 0.00041'
     >>> shown(Value("a", "A", 0.5, 100, Card({}), interval=(0.41, 0.59)))
-    '0.5 [0.41, 0.59]'
+    '0.50 [0.41, 0.59]'
     """
     text = with_error(value.mean, value.error)
     if value.interval is None:
