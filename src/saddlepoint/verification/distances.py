@@ -56,6 +56,7 @@ def _frechet(real: Points, fake: Points, lost: int = 1) -> tuple[float, float, f
 
 
 def frechet_distance(record: FrechetDistance) -> Iterator[Case]:
+    """Moments of 2 x 2, whose root is known in closed form; and a shift."""
     gap, traces, root, product = _frechet(REAL, FAKE)
     right = gap + traces - 2 * root
     biased_gap, biased_traces, biased_root, _ = _frechet(REAL, FAKE, lost=0)
@@ -91,6 +92,7 @@ def frechet_distance(record: FrechetDistance) -> Iterator[Case]:
 
 
 def class_conditional_frechet_distance(record: ClassConditionalFrechetDistance) -> Iterator[Case]:
+    """A shift of its own in each class."""
     far = [(x + 10, y) for x, y in REAL]
     real, labels = [*REAL, *far], torch.tensor([0] * 6 + [1] * 6)
     fake = [(x + 1, y) for x, y in REAL] + [(x, y + 3) for x, y in far]
@@ -106,6 +108,7 @@ def class_conditional_frechet_distance(record: ClassConditionalFrechetDistance) 
 
 
 def frechet_distance_infinity(record: FrechetDistanceInfinity) -> Iterator[Case]:
+    """Fakes that are one point: the distance has no bias at any n."""
     reals = [*REAL] * 4
     mean, covariance = _moments(reals)
     yield Case(
@@ -154,6 +157,7 @@ def _kernel_slips(real: Points, fake: Points, kernel: Kernel) -> tuple[tuple[str
 
 
 def kernel_distance(record: KernelDistance) -> Iterator[Case]:
+    """Every pair by itself."""
     half = _polynomial(record.degree, record.offset, 0.5)
     yield Case(
         "by pairs",
@@ -186,6 +190,7 @@ def _median(points: Points) -> float:
 
 
 def maximum_mean_discrepancy(record: MaximumMeanDiscrepancy) -> Iterator[Case]:
+    """Every pair by itself, with the bandwidths of the record."""
     quick = pinned(record, permutations=10)
     median = _median(REAL) if record.bandwidth is None else record.bandwidth
     bandwidths = [median * multiple for multiple in record.multiples]
@@ -259,6 +264,7 @@ def _line(values: Sequence[float]) -> Tensor:
 
 
 def wasserstein_distance(record: WassersteinDistance) -> Iterator[Case]:
+    """Sorted numbers, and a shift in the plane."""
     right, wrong = _on_a_line(record.order)
     full = pinned(record, samples=None)
     yield Case(
@@ -288,6 +294,7 @@ def wasserstein_distance(record: WassersteinDistance) -> Iterator[Case]:
 
 
 def sliced_wasserstein_distance(record: SlicedWassersteinDistance) -> Iterator[Case]:
+    """Sorted numbers: in one dimension every direction gives the distance."""
     right, wrong = _on_a_line(record.order)
     yield Case(
         "on a line",

@@ -51,6 +51,7 @@ def drawn(name: str, n: int) -> Tensor:
 
 
 def perceptual_path_length(record: PerceptualPathLength) -> Iterator[Case]:
+    """A linear generator: every step has one length."""
     points = sample(drawn("points", 4))
     yield Case(
         "a generator that doubles",
@@ -66,6 +67,7 @@ def perceptual_path_length(record: PerceptualPathLength) -> Iterator[Case]:
 
 
 def reconstruction(record: Reconstruction) -> Iterator[Case]:
+    """An encoder that is always 5 off."""
     points = sample(drawn("points", 4))
     world = Plain(offset=(3.0, -4.0))
     yield Case(
@@ -79,6 +81,7 @@ def reconstruction(record: Reconstruction) -> Iterator[Case]:
 
 
 def nearest_neighbour_accuracy(record: NearestNeighbourAccuracy) -> Iterator[Case]:
+    """A test sample that lies in the other class."""
     train = sample([(0, 0), (0, 1), (9, 0), (9, 1)], labels=torch.tensor([0, 0, 1, 1]))
     test = sample([(1, 0), (8, 0), (8, 1), (1, 1)], labels=torch.tensor([0, 1, 1, 1]))
     yield Case(
@@ -92,6 +95,7 @@ def nearest_neighbour_accuracy(record: NearestNeighbourAccuracy) -> Iterator[Cas
 
 
 def generalisation_gap(record: GeneralisationGap) -> Iterator[Case]:
+    """Fakes that are the training set, held-out data that is shifted."""
     train = drawn("gap", 40)
     held_out = train + torch.tensor([3.0, -4.0])
     yield Case(
@@ -106,6 +110,7 @@ def generalisation_gap(record: GeneralisationGap) -> Iterator[Case]:
 
 
 def support_size(record: SupportSize) -> Iterator[Case]:
+    """A generator of one sample."""
     yield Case(
         "a generator of one sample",
         "G(z) = 0 against 120 held-out points: every batch of 2 holds a duplicate, so fewer than 2",
@@ -128,6 +133,7 @@ def _pictures(shape: tuple[int, ...], same: bool) -> Sample:
 
 
 def ms_ssim(record: MsSsim) -> Iterator[Case]:
+    """Copies of one picture."""
     alike = _pictures((6, 1, 16, 16), same=True)
     yield Case(
         "pictures that are one",
@@ -140,6 +146,7 @@ def ms_ssim(record: MsSsim) -> Iterator[Case]:
 
 
 def lpips(record: Lpips) -> Iterator[Case]:
+    """Copies of one picture; left out where the weights are not at hand."""
     alike = _pictures((4, 3, 64, 64), same=True)
     evidence = Evidence(alike, alike)
     absent = [line for line in record.problems(evidence) if " is not there" in line]
@@ -154,6 +161,7 @@ def lpips(record: Lpips) -> Iterator[Case]:
 
 
 def pyramid_sliced_wasserstein(record: PyramidSlicedWasserstein) -> Iterator[Case]:
+    """Equal sets."""
     pictures = _pictures((4, 1, 16, 16), same=False)
     yield Case(
         "equal sets of pictures",

@@ -12,7 +12,7 @@ from saddlepoint.verification.probe import Numbers, Probe, Slip, numbers
 
 # All numbers differ, so that an axis taken for another one shows.
 SHAPE = (3, 4, 2)
-N = 5
+N = 6
 STEP = 1e-4
 
 
@@ -136,14 +136,14 @@ def _of_norm(ask: Ask, formula: Slipped, norm: float, shape: Shape) -> Probe:
 
 def _graded(ask: Ask, formula: Slipped, shape: Shape) -> Probe:
     """`D(x) = x_0 <v, x>`, with `v_0 = 0` and `<v, x> = 0` on both sides: the gradient on segment i is `x_0[i] v`."""
-    slopes = torch.tensor([0.25, 0.5, 1.0, 2.0, 4.0], dtype=torch.float64)
+    slopes = torch.tensor([0.25, 0.5, 1.0, 1.5, 2.0, 4.0], dtype=torch.float64)
     v = direction(shape).flatten()
     v[0] = 0
     v = v / v.norm()
 
     def side(name: str) -> Tensor:
         points = drawn(name, N, len(v))
-        points = points - (points @ v)[:, None] * v
+        points -= (points @ v)[:, None] * v
         points[:, 0] = slopes
         return points.reshape(N, *shape)
 
@@ -171,7 +171,8 @@ def _place(ask: Ask, formula: Slipped, at: str, shape: Shape) -> Probe:
     low, high = sorted((here, there))
 
     def score(weight: Tensor, image: Tensor) -> Tensor:
-        return weight * image.flatten(1).square().sum(1) / 2
+        scores: Tensor = weight * image.flatten(1).square().sum(1) / 2
+        return scores
 
     return Probe(
         "where it is taken",
@@ -183,6 +184,7 @@ def _place(ask: Ask, formula: Slipped, at: str, shape: Shape) -> Probe:
             Slip("it is taken between reals and fakes", lambda came: len(came) == 1 and low < came[0] < high),
             *formula.slips(sides[at]),
         ),
+        scales=True,
     )
 
 

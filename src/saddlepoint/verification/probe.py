@@ -111,7 +111,7 @@ def close(came: Numbers, expected: Numbers, tolerance: float) -> bool:
     )
 
 
-def numbers(value: object) -> Numbers:
+def numbers(value: Any) -> Numbers:
     """An answer as numbers: of a tensor, a number, or several of them in a sequence or a mapping.
 
     >>> numbers({"precision": 0.5, "recall": 1})
@@ -123,7 +123,7 @@ def numbers(value: object) -> Numbers:
         return numbers(list(value.values()))
     if isinstance(value, Sequence) and not isinstance(value, str):
         return tuple(number for part in value for number in numbers(part))
-    return (float(value),)  # type: ignore[arg-type]
+    return (float(value),)
 
 
 def outcomes(subject: str, room: Room, probes: Iterable[Probe]) -> list[Outcome]:
@@ -152,12 +152,12 @@ def _answer(probe: Probe) -> tuple[Numbers, str]:
 
 
 def _likely(probe: Probe, came: Numbers, answers: Sequence[tuple[Probe, Numbers]]) -> tuple[str, ...]:
-    """The slips that give what came here; of them, those that give what came everywhere, if there are any."""
-    here = [slip.what for slip in probe.slips if slip.explains(came, probe.tolerance)]
-    if not here:
-        return _factor(probe, answers)
-    everywhere = [what for what in here if all(_agrees(what, other, answer) for other, answer in answers)]
-    return tuple(dict.fromkeys(everywhere or here))
+    """The slips that give what came here: first those that give, to the number, what came everywhere."""
+    here = [slip for slip in probe.slips if slip.explains(came, probe.tolerance)]
+    everywhere = [slip for slip in here if all(_agrees(slip.what, other, answer) for other, answer in answers)]
+    exactly = [slip for slip in everywhere if isinstance(slip.gives, tuple)]
+    found = [slip.what for slip in exactly] or _factor(probe, answers) or [slip.what for slip in everywhere or here]
+    return tuple(dict.fromkeys(found))
 
 
 def _agrees(what: str, probe: Probe, came: Numbers) -> bool:
@@ -165,10 +165,10 @@ def _agrees(what: str, probe: Probe, came: Numbers) -> bool:
     return not own or any(slip.explains(came, probe.tolerance) for slip in own)
 
 
-def _factor(probe: Probe, answers: Sequence[tuple[Probe, Numbers]]) -> tuple[str, ...]:
+def _factor(probe: Probe, answers: Sequence[tuple[Probe, Numbers]]) -> list[str]:
     """One factor between what came and what was expected, everywhere."""
     if not probe.scales:
-        return ()
+        return []
     scaled = [(other, answer) for other, answer in answers if other.scales]
     ratios = [
         one / right
@@ -178,7 +178,7 @@ def _factor(probe: Probe, answers: Sequence[tuple[Probe, Numbers]]) -> tuple[str
         if abs(right) > other.tolerance
     ]
     if not ratios or not all(math.isfinite(ratio) for ratio in ratios):
-        return ()
+        return []
     ratio = ratios[0]
     fits = all(close(answer, tuple(ratio * right for right in other.expected), other.tolerance) for other, answer in scaled)
-    return (f"everything is {ratio:.4g} times what it should be: a weight or a factor is inside",) if fits else ()
+    return [f"everything is {ratio:.4g} times what it should be: a weight or a factor is inside"] if fits else []

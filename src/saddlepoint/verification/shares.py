@@ -20,7 +20,8 @@ from saddlepoint.verification.cases import Case, one, pinned, sample
 from saddlepoint.verification.probe import Slip
 
 LINE = tuple(float(x) for x in range(10))
-BESIDE = (-2.5, 4.0, 4.5, 5.5, 11.5, 13.0, 20.0)
+# 12 is on the rim of the ball of 9 that reaches to its third neighbour.
+BESIDE = (-2.5, 4.0, 4.5, 5.5, 12.0, 13.0, 20.0)
 
 
 def _radii(points: Sequence[float], k: int) -> list[float]:
@@ -45,6 +46,7 @@ def _column(values: Sequence[float]) -> Sample:
 
 
 def precision_recall(record: ImprovedPrecisionRecall) -> Iterator[Case]:
+    """Closed balls on a line."""
     k = min(record.k, 5)
     precision, recall = _covered(LINE, BESIDE, k), _covered(BESIDE, LINE, k)
     yield Case(
@@ -77,6 +79,7 @@ def _density(k: int, closed: bool = False, counted: int | None = None) -> tuple[
 
 
 def density_coverage(record: DensityAndCoverage) -> Iterator[Case]:
+    """Open balls on a line."""
     k = min(record.k, 5)
     density, coverage = _density(k)
     yield Case(
@@ -99,6 +102,7 @@ def density_coverage(record: DensityAndCoverage) -> Iterator[Case]:
 
 
 def modes(record: ModesCounted) -> Iterator[Case]:
+    """Three samples near a mode and one far from all."""
     mixture = GaussianMixture(torch.tensor([[0.0, 0.0], [9.0, 0.0]], dtype=torch.float64), 1.0)
     fakes = sample([(0.1, 0), (0, 2), (1, 1), (50, 50)])
     yield Case(
@@ -125,6 +129,7 @@ def _classified(counts: Sequence[int]) -> Sample:
 
 
 def class_modes(record: ClassModesCounted) -> Iterator[Case]:
+    """Shares of three classes."""
     real, fake = (4, 4, 2), (8, 2, 0)
     shares = [(p / 10, q / 10) for p, q in zip(real, fake, strict=True)]
     yield Case(
@@ -141,6 +146,7 @@ def class_modes(record: ClassModesCounted) -> Iterator[Case]:
 
 
 def classifier_score(record: ClassifierScore) -> Iterator[Case]:
+    """Sure predictions, evenly spread: as many as there are classes."""
     yield Case(
         "four classes, evenly and surely",
         "8 fakes, 2 of each of 4 classes, sure predictions, one split: e^(ln 4)",
@@ -152,6 +158,7 @@ def classifier_score(record: ClassifierScore) -> Iterator[Case]:
 
 
 def vendi_score(record: VendiScore) -> Iterator[Case]:
+    """As many as there are directions."""
     features = torch.eye(4).repeat(2, 1)
     yield Case(
         "four directions, each twice",
@@ -164,6 +171,7 @@ def vendi_score(record: VendiScore) -> Iterator[Case]:
 
 
 def memorisation(record: Memorisation) -> Iterator[Case]:
+    """Training samples replayed."""
     streams = Streams(0)
     train, held_out = (streams.normal(f"verification memorisation {side}", 60, 2) for side in ("train", "held-out"))
     yield Case(
@@ -177,6 +185,7 @@ def memorisation(record: Memorisation) -> Iterator[Case]:
 
 
 def discriminator_overfitting(record: DiscriminatorOverfitting) -> Iterator[Case]:
+    """Four scores a side."""
     scores = {"train": (1.0, 2.0, -1.0, 3.0), "held-out": (1.0, -1.0, -2.0, 2.0), "fake": (-1.0, -2.0, 3.0, -3.0)}
     points = [(0, 0)] * 4
     train, held_out, fake = (sample(points, scores=torch.tensor(values)) for values in scores.values())
@@ -191,6 +200,7 @@ def discriminator_overfitting(record: DiscriminatorOverfitting) -> Iterator[Case
 
 
 def classifier_accuracy_score(record: ClassifierAccuracyScore) -> Iterator[Case]:
+    """Two classes that nothing can confuse."""
     streams, labels = Streams(0), torch.arange(40) % 2
 
     def side(name: str) -> Sample:

@@ -1,0 +1,203 @@
+"""Probes hold for everything of ours, and each slip, written on purpose, is caught and named."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from saddlepoint.errors import InputError
+from saddlepoint.measures import MEASURES
+from saddlepoint.measures.frechet_distance import frechet_distance
+from saddlepoint.objectives import OBJECTIVES
+from saddlepoint.penalties import PENALTIES
+from saddlepoint.rounds import Record
+from saddlepoint.verification import Outcome, verify
+from saddlepoint.verification.measures import CASES
+from saddlepoint.verification.verify import registered
+from saddlepoint.weightings import WEIGHTINGS
+from tests.verification import slips
+
+Write = Callable[[str], str]
+
+
+@pytest.fixture
+def written(tmp_path: Path) -> Write:
+    """Writes a stranger's file; gives its path."""
+
+    def write(text: str) -> str:
+        path = tmp_path / "mine.py"
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def named(outcomes: Sequence[Outcome]) -> set[str]:
+    return {slip for outcome in outcomes for slip in outcome.slips}
+
+
+def caught(outcomes: Sequence[Outcome], words: str) -> None:
+    """Some probe fails, none raises, and the slip is named."""
+    assert {outcome.verdict for outcome in outcomes} <= {"holds", "fails"}, [outcome.note for outcome in outcomes]
+    assert "fails" in {outcome.verdict for outcome in outcomes}
+    assert any(words in slip for slip in named(outcomes)), named(outcomes)
+
+
+def only(outcomes: Sequence[Outcome], words: str) -> None:
+    """It is caught, and no other slip is named beside it."""
+    caught(outcomes, words)
+    assert all(words in slip for slip in named(outcomes)), named(outcomes)
+
+
+def all_hold(outcomes: Sequence[Outcome]) -> None:
+    assert outcomes
+    assert [(outcome.probe, outcome.came, outcome.note) for outcome in outcomes if outcome.verdict != "holds"] == []
+
+
+def test_how_many() -> None:
+    assert list(registered()) == [*OBJECTIVES, *PENALTIES, *WEIGHTINGS, *MEASURES]
+    assert len(registered()) >= 36
+    assert set(CASES) == set(MEASURES), "a measure without a value known by hand"
+
+
+@pytest.mark.parametrize("name", list(registered()))
+def test_ours_hold(name: str) -> None:
+    outcomes = verify(name)
+    if name == "lpips" and outcomes[0].verdict == "skipped":
+        assert all("is not there" in outcome.note for outcome in outcomes)
+        return
+    all_hold(outcomes)
+    assert len(outcomes) >= (2 if name in PENALTIES else 3)
+    assert len({outcome.probe for outcome in outcomes}) == len(outcomes)
+
+
+FIELDS: list[Record] = [
+    PENALTIES["gradient"](centre=0.7, at="real", form="one-sided"),
+    PENALTIES["gradient"](centre=0.0, at="interpolates"),
+    PENALTIES["sdp"](k=2, normalization="unit", aggregator="mean", score="probability", scale="batch"),
+    OBJECTIVES["vanilla"](saturating=True),
+    OBJECTIVES["lsgan"](fake=-1, real=1, target=0),
+    WEIGHTINGS["wegan"](eta=1.0),
+    WEIGHTINGS["wegan"](eta=0.2, squash="standardized", prefers="low", attached=True),
+    WEIGHTINGS["importance"](clip=2.0, temperature=3.0),
+    MEASURES["wasserstein-distance"](order=2),
+    MEASURES["precision-recall"](k=2),
+    MEASURES["kernel-distance"](degree=2, offset=0.5),
+]
+
+
+@pytest.mark.parametrize("record", FIELDS, ids=repr)
+def test_ours_hold_with_other_fields(record: Record) -> None:
+    all_hold(verify(record))
+
+
+def test_a_right_penalty_of_somebody_holds(written: Write) -> None:
+    path = written(slips.penalty())
+    all_hold(verify(f"{path}:penalty", like="wgan-gp"))
+    all_hold(verify(f"{path}:penalty"))
+    all_hold(verify(f"{written(slips.penalty(value='10 * ((norm - 1) ** 2).mean()'))}:penalty", like="wgan-gp", weight=10))
+    all_hold(verify(f"{written(slips.penalty(alpha='torch.rand(n, 1)'))}:penalty", like="wgan-gp", points=True))
+    all_hold(verify(f"{written(slips.penalty(mixed='real', value='(norm ** 2).mean()'))}:penalty", like="r1"))
+
+
+def test_a_penalty_that_wants_scores_as_a_column(written: Write) -> None:
+    all_hold(verify(f"{written(slips.penalty(of='(scores * torch.ones(n, 1)).reshape(n, 1).sum()'))}:penalty", like="wgan-gp"))
+
+
+@pytest.mark.parametrize("slip", slips.PENALTY_SLIPS)
+def test_a_slip_in_a_penalty(slip: str, written: Write) -> None:
+    lines, words = slips.PENALTY_SLIPS[slip]
+    only(verify(f"{written(slips.penalty(**lines))}:penalty", like="wgan-gp"), words)
+
+
+@pytest.mark.parametrize("slip", slips.R1_SLIPS)
+def test_a_slip_in_r1(slip: str, written: Write) -> None:
+    lines, words = slips.R1_SLIPS[slip]
+    only(verify(f"{written(slips.penalty(**lines))}:penalty", like="r1"), words)
+
+
+@pytest.mark.parametrize("slip", slips.SDP_SLIPS)
+def test_a_slip_in_sdp(slip: str, written: Write) -> None:
+    value, words = slips.SDP_SLIPS[slip]
+    only(verify(f"{written(slips.SDP.format(value=value))}:penalty", like="sdp"), words)
+
+
+def test_a_right_objective_of_somebody_holds(written: Write) -> None:
+    all_hold(verify(f"{written(slips.objective())}:Mine", like="vanilla"))
+    all_hold(verify(f"{written(slips.objective())}:Mine"))
+
+
+# Slips that are another one too: -D's loss of fakes is the vanilla generator's with its sign flipped; a hinge at 0 is flat at 0.
+ALSO = {"generator is the discriminator", "hinge without margin"}
+
+
+@pytest.mark.parametrize("slip", slips.OBJECTIVE_SLIPS)
+def test_a_slip_in_an_objective(slip: str, written: Write) -> None:
+    like, losses, words = slips.OBJECTIVE_SLIPS[slip]
+    (caught if slip in ALSO else only)(verify(f"{written(slips.objective(**losses))}:Mine", like=like), words)
+
+
+def test_a_right_weighting_of_somebody_holds(written: Write) -> None:
+    path = written(slips.WEIGHTING.format(value=slips.RIGHT_WEIGHTING))
+    all_hold(verify(f"{path}:weights", like="wegan"))
+    all_hold(verify(f"{path}:weights"))
+
+
+@pytest.mark.parametrize("slip", slips.WEIGHTING_SLIPS)
+def test_a_slip_in_a_weighting(slip: str, written: Write) -> None:
+    value, words = slips.WEIGHTING_SLIPS[slip]
+    only(verify(f"{written(slips.WEIGHTING.format(value=value))}:weights", like="wegan"), words)
+
+
+@pytest.mark.parametrize("name", slips.BODIES)
+def test_a_right_measure_of_somebody_holds(name: str, written: Write) -> None:
+    path = written(slips.measure(name))
+    all_hold(verify(f"{path}:measure", like=name))
+    all_hold(verify(f"{path}:measure"))
+
+
+@pytest.mark.parametrize("slip", slips.MEASURE_SLIPS)
+def test_a_slip_in_a_measure(slip: str, written: Write) -> None:
+    name, lines, words = slips.MEASURE_SLIPS[slip]
+    only(verify(f"{written(slips.measure(name, **lines))}:measure", like=name), words)
+
+
+def test_functions_and_records_are_taken_as_they_are() -> None:
+    all_hold(verify(frechet_distance, like="frechet-distance"))
+    all_hold(verify(PENALTIES["r1"], name="mine"))
+    assert {outcome.subject for outcome in verify(PENALTIES["r1"], name="mine")} == {"mine"}
+    only(verify(PENALTIES["r2"](), like="r1"), "it is taken at the fakes")
+
+
+def test_what_somebodys_code_raises_is_an_outcome() -> None:
+    def mine(discriminator: object, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+        raise KeyError("no such\nthing")
+
+    outcomes = verify(mine, like="wgan-gp")
+    assert {outcome.verdict for outcome in outcomes} == {"raises"}
+    assert {outcome.note for outcome in outcomes} == {"KeyError: 'no such\\nthing'"}
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"thing": "wgan-pg"}, "the nearest is wgan-gp"),
+        ({"thing": "no.such.module:thing"}, "cannot be imported"),
+        ({"thing": "nowhere.py:thing"}, "there is no file"),
+        ({"thing": "math:"}, "is not module:object"),
+        ({"thing": "math:sqr"}, "the nearest is sqrt"),
+        ({"thing": lambda a, b, c, d: 0}, "say --as"),
+        ({"thing": lambda a, b: 0, "like": "wgan-gp"}, "takes a, b"),
+        ({"thing": lambda a, b: 0, "kind": "penalty", "like": "vanilla"}, "--like says objective"),
+        ({"thing": 3, "kind": "measure"}, "is of type int"),
+        ({"thing": "r1", "like": "vanilla"}, "--like says objective"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_asked_is_refused(asked: dict[str, Any], said: str) -> None:
+    with pytest.raises(InputError) as refusal:
+        verify(**asked)
+    assert len(refusal.value.problems) == 1
+    assert said in refusal.value.problems[0]
