@@ -25,6 +25,7 @@ ORDER: list[set[str]] = [
     {"overrides"},
     {"sections"},
     {"evaluation", "verification"},
+    {"demonstrations"},
     {"recipe"},
     {"training"},
     {"report"},

@@ -233,6 +233,34 @@ def evaluate(
         show(columns, screen)
 
 
+@app.command()
+def demo(
+    name: Annotated[str, typer.Argument(help="measures: what each sees of known faults, planted at growing dose.", metavar="NAME")],
+    out: Annotated[Path | None, _writes("FOLDER", "Where picture, numbers and table go; by default demos/NAME-DATA.")] = None,
+    measures: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Measures by name; by default all that share the feature pass.")
+    ] = None,
+    n: Annotated[int | None, typer.Option("-n", help="Samples a set, 1,000 where the data has them.", show_default=False)] = None,
+    data: Annotated[
+        str | None, typer.Option(metavar="DATA", help="fashion-mnist (where its files are at hand), digits or 8-gaussians.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show something: what measures see."""
+    from saddlepoint.demonstrations.command import refuse_unknown, show_measures
+
+    refuse_unknown(name)
+    names = None if measures is None else [given.strip() for given in measures.split(",")]
+    with gauging() as watch:
+        demonstration, files = show_measures(out, names, n, data, watch)
+    if as_json:
+        typer.echo(_json({**demonstration.to_mapping(), "files": {kind: str(path) for kind, path in files.items()}}))
+        return
+    _table(demonstration.rows(), as_json, empty="no measure could be taken")
+    for line in (*demonstration.left_out, *(f"written to {path}" for path in files.values())):
+        typer.echo(line)
+
+
 def _checkpoint(given: str | None) -> Any:
     """An update, or the word best."""
     if given is None or given == "best":

@@ -16,7 +16,7 @@ from saddlepoint.methods import registered
 from saddlepoint.recipe import load, shipped
 from tests.cli.command_line import listing, saddlepoint
 
-COMMANDS = ("train", "resume", "sample", "evaluate", "report", "runs", "recipes", "data", "methods", "verify")
+COMMANDS = ("train", "resume", "sample", "evaluate", "demo", "report", "runs", "recipes", "data", "methods", "verify")
 
 
 def test_help_names_every_command() -> None:
