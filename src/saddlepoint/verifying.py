@@ -127,7 +127,8 @@ def show(found: Sequence[Outcome], console: Console) -> None:
             probes = [outcome.probe for outcome in mine if outcome.slips == slips]
             console.print(Text(f"  likely slip: {'; or '.join(slips)}  [{', '.join(probes)}]"))
     failed = sum(outcome.verdict in ("fails", "raises") for outcome in found)
-    console.print(Text(f"{len(found)} probes of {len(subjects)}: " + (f"{failed} say no" if failed else "all hold")))
+    asked = sum(outcome.verdict != "skipped" for outcome in found)
+    console.print(Text(f"{asked} probes, {len(subjects)} asked: " + (f"{failed} say no" if failed else "all hold")))
 
 
 def _table(told: Sequence[Outcome]) -> Table:

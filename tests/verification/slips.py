@@ -72,7 +72,12 @@ def penalty(**written: str) -> str:
 
 SDP = """
 from saddlepoint.penalties.sdp import SDP
-from saddlepoint.rounds import Sides
+
+def constant(round, side):
+    judged = round.judge(side)
+    features = {{name: block.detach() for name, block in judged.features.items()}}
+    round._judgements[side] = judged._replace(scores=judged.scores.detach(), features=features)
+    return round
 
 def penalty(round):
     return {value}
@@ -83,6 +88,8 @@ SDP_SLIPS = {
     "raw": ("SDP(normalization='none')(round)", "the features are raw"),
     "mean over space": ("SDP(aggregator='mean')(round)", "the mean is taken over space"),
     "score alone": ("SDP(terms='score')(round)", "the score term stands alone"),
+    "reals detached": ("SDP()(constant(round, 'real'))", "the reals' scores and features are constants"),
+    "fakes detached": ("SDP()(constant(round, 'fake'))", "the fakes' scores and features are constants"),
     "summed": ("5 * SDP()(round)", "sum over the pairs instead of mean"),
 }
 

@@ -17,7 +17,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ours() -> None:
     outcome = saddlepoint("verify", "r1", "hinge", "wegan", "kernel-distance")
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.splitlines()[:2] == ["r1 (penalty): 9 of 9 probes hold", "hinge (objective): 8 of 8 probes hold"]
+    assert outcome.out.splitlines()[:2] == ["r1 (penalty): 9 of 9 probes hold", "hinge (objective): 9 of 9 probes hold"]
     assert outcome.out.splitlines()[-1].endswith("all hold")
 
 
@@ -40,6 +40,14 @@ def test_json_and_fields() -> None:
     Path("mine.py").write_text(slips.penalty(value="((norm - 0.5) ** 2).mean()"), encoding="utf-8")
     assert saddlepoint("verify", "mine.py:penalty", "--like", "gradient", "centre=0.5").code == 0
     assert saddlepoint("verify", "mine.py:penalty", "--like", "gradient").code == 1
+
+
+def test_what_it_is_can_be_said() -> None:
+    Path("mine.py").write_text("def half(*given):\n    return given[0] * 0 + 1 if len(given) == 1 else 0.5\n", encoding="utf-8")
+    refused(saddlepoint("verify", "mine.py:half"), ("mine.py:half", "--as"))
+    weighting = saddlepoint("verify", "mine.py:half", "--as", "weighting", "--json")
+    assert {one["room"] for one in weighting.json} == {"weighting"}
+    assert saddlepoint("verify", "mine.py:half", "--as", "measure").code == 0
 
 
 def test_a_recipe_is_its_methods() -> None:

@@ -102,6 +102,12 @@ def test_a_right_penalty_of_somebody_holds(written: Write) -> None:
     all_hold(verify(f"{written(slips.penalty(mixed='real', value='(norm ** 2).mean()'))}:penalty", like="r1"))
 
 
+def test_a_penalty_of_rounds_holds(written: Write) -> None:
+    path = written(slips.SDP.format(value="3 * SDP()(round)"))
+    all_hold(verify(f"{path}:penalty", like="sdp", weight=3))
+    only(verify(f"{path}:penalty", like="sdp"), "3 times what it should be")
+
+
 def test_a_penalty_that_wants_scores_as_a_column(written: Write) -> None:
     all_hold(verify(f"{written(slips.penalty(of='(scores * torch.ones(n, 1)).reshape(n, 1).sum()'))}:penalty", like="wgan-gp"))
 

@@ -39,11 +39,20 @@ class Players:
 
 @dataclass(frozen=True)
 class Losses:
-    """The formulas, a number at a time. `between` is a score at which every player still wants to move."""
+    """The formulas, a number at a time.
+
+    Args:
+        real, fake: of the discriminator.
+        boundary: the score above which it says real; NaN where there is none.
+        probability: whether the score's sigmoid is one.
+        between: a score at which every player still wants to move.
+    """
 
     real: Loss
     fake: Loss
     generator: Loss
+    boundary: float = 0.0
+    probability: bool = False
     between: float = 0.0
 
 
@@ -73,7 +82,8 @@ def softplus(score: float) -> float:
 
 def _vanilla(record: Vanilla) -> Losses:
     saturating: Loss = lambda s: -softplus(s)  # noqa: E731
-    return Losses(lambda s: softplus(-s), softplus, saturating if record.saturating else lambda s: softplus(-s))
+    generator: Loss = saturating if record.saturating else lambda s: softplus(-s)
+    return Losses(lambda s: softplus(-s), softplus, generator, probability=True)
 
 
 def _lsgan(record: LSGAN) -> Losses:
@@ -82,7 +92,8 @@ def _lsgan(record: LSGAN) -> Losses:
         lambda s: (s - record.real) ** 2 / 2,
         lambda s: (s - record.fake) ** 2 / 2,
         lambda s: (s - record.target) ** 2 / 2,
-        between,
+        boundary=(record.real + record.fake) / 2,
+        between=between,
     )
 
 
@@ -91,7 +102,7 @@ def _hinge(record: Hinge) -> Losses:
 
 
 def _wasserstein(record: Wasserstein) -> Losses:
-    return Losses(lambda s: -s, lambda s: s, lambda s: -s)
+    return Losses(lambda s: -s, lambda s: s, lambda s: -s, boundary=math.nan)
 
 
 TRUTHS: Mapping[type[Objective], Callable[[Any], Losses]] = {
@@ -112,6 +123,8 @@ def objective_probes(players: Players, like: Objective | None) -> list[Probe]:
         probes.append(_far(players, losses))
     if players.record is not None:
         probes += _declared(players, players.record)
+        if losses is not None:
+            probes.append(_declares(players.record, losses))
     return probes
 
 
@@ -306,6 +319,16 @@ def _declared(players: Players, record: Objective) -> Iterator[Probe]:
         (0.0,),
         lambda: (_apart(players),),
         (Slip("it mixes the axes before the batch: only the last axis is the batch", lambda came: True),),
+    )
+
+
+def _declares(record: Objective, losses: Losses) -> Probe:
+    boundary = math.nan if record.boundary is None else record.boundary
+    return Probe(
+        "what it declares",
+        "its boundary, NaN for none, and 1 if its score's sigmoid is a probability",
+        (losses.boundary, float(losses.probability)),
+        lambda: (boundary, float(record.gives_probability)),
     )
 
 

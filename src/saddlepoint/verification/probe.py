@@ -177,7 +177,7 @@ def _factor(probe: Probe, answers: Sequence[tuple[Probe, Numbers]]) -> list[str]
         for one, right in zip(answer, other.expected, strict=True)
         if abs(right) > other.tolerance
     ]
-    if not ratios or not all(math.isfinite(ratio) for ratio in ratios):
+    if not ratios or not all(math.isfinite(ratio) and ratio for ratio in ratios):
         return []
     ratio = ratios[0]
     fits = all(close(answer, tuple(ratio * right for right in other.expected), other.tolerance) for other, answer in scaled)

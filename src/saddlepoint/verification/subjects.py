@@ -132,7 +132,17 @@ def _wanted(thing: Any) -> int:
     return len(_names(thing)) if callable(thing) else 0
 
 
+def _takes_anything(thing: Any) -> bool:
+    """Whether it has `*args`, or does not say what it takes."""
+    try:
+        return any(parameter.kind is parameter.VAR_POSITIONAL for parameter in inspect.signature(thing).parameters.values())
+    except (TypeError, ValueError):
+        return True
+
+
 def _takes(name: str, thing: Any, room: Room, counts: tuple[int, ...]) -> None:
+    if callable(thing) and _takes_anything(thing):
+        return
     parameters = _parameters(thing) if callable(thing) else []
     required = _wanted(thing)
     if not callable(thing) or not any(required <= count <= max(len(parameters), required) for count in counts):
@@ -142,7 +152,7 @@ def _takes(name: str, thing: Any, room: Room, counts: tuple[int, ...]) -> None:
 
 def _penalty(name: str, function: Any, weight: float) -> Ask:
     _takes(name, function, "penalty", (1, 3))
-    if _wanted(function) == 1 and len(_parameters(function)) < 3:
+    if len(_parameters(function)) in (1, 2):
         of_round = penalties.asked_in_rounds(function)
         return lambda critic, real, fake: _tensor(of_round(critic, real, fake)) / weight
 
