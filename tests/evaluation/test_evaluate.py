@@ -8,17 +8,20 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 import saddlepoint
 from saddlepoint import Run
 from saddlepoint.data.digits import Digits
 from saddlepoint.data.source import Split
 from saddlepoint.errors import InputError
+from saddlepoint.evaluation.card import Value
 from saddlepoint.evaluation.defaults import IMAGES, POINTS, default_extractor, default_measures
 from saddlepoint.evaluation.reals import as_bytes, reals_of_source
 from saddlepoint.evaluation.results import read_values
-from saddlepoint.extractors import EXTRACTORS
-from saddlepoint.measures import MEASURES, frechet_distance
+from saddlepoint.extractors import EXTRACTORS, features_of
+from saddlepoint.measures import MEASURES, Moments, frechet_distance
+from saddlepoint.measures.evidence import Sample
 from saddlepoint.measures.measure import Measure
 from saddlepoint.storage import cache_folder
 from saddlepoint.streams import Streams
@@ -182,6 +185,59 @@ def test_a_corrupt_cache_entry_is_made_again_and_said(digits: Run) -> None:
     assert again["frechet-distance"].mean == first
     assert any("damaged" in line and "made again" in line for line in again.warnings)
     assert not digits.evaluate(["frechet-distance"], n=50).warnings
+
+
+def test_moments_of_reals_are_computed_once_and_change_no_bit(digits: Run, here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[int] = []
+    compute = Moments.of
+
+    def counted(features: Tensor) -> Moments:
+        computed.append(len(features))
+        return compute(features)
+
+    monkeypatch.setattr(Moments, "of", counted)
+
+    def taken(**asked: Any) -> tuple[Value, int]:
+        computed.clear()
+        return digits.evaluate(["frechet-distance"], n=100, **asked)["frechet-distance"], len(computed)
+
+    first, all_sides = taken()
+    again, fakes_only = taken()
+    assert (all_sides, fakes_only) == (3, 1)
+    assert (again.mean, again.floor, again.details) == (first.mean, first.floor, first.details)
+    reals = reals_of_source(Digits(resolution=8).open(), 200, split="train", seed=0)
+    extractor = EXTRACTORS["digits-classifier"]().open()
+    seen = [features_of(extractor, images).features for images in (reals.real.images, as_bytes(digits.sample(100, seed=0)))]
+    assert again.mean == frechet_distance(seen[0][:100], seen[1])
+    assert again.floor is not None
+    assert again.floor.mean == frechet_distance(seen[0][:100], seen[0][100:])
+    # Other rows and another split are other moments; another generator is not.
+    assert [taken(**asked)[1] for asked in ({"seed": 1}, {"seed": 1, "weights": "raw"}, {})] == [3, 1, 1]
+    assert taken(split="held-out")[1] > 1
+    monkeypatch.setenv("SADDLEPOINT_CACHE", str(here / "elsewhere"))
+    assert taken()[1] == 3
+
+
+def test_damaged_moments_are_made_again_and_said(digits: Run) -> None:
+    first = digits.evaluate(["frechet-distance"], n=100)["frechet-distance"]
+    entries = [entry for entry in (cache_folder() / "features").glob("*.safetensors") if b'"spread"' in entry.read_bytes()]
+    assert len(entries) == 2
+    for entry in entries:
+        content = bytearray(entry.read_bytes())
+        content[-1] ^= 1
+        entry.write_bytes(content)
+    again = digits.evaluate(["frechet-distance"], n=100)
+    assert (again["frechet-distance"].mean, again["frechet-distance"].floor) == (first.mean, first.floor)
+    assert sum("damaged" in line and "made again" in line for line in again.warnings) == 2
+    assert not digits.evaluate(["frechet-distance"], n=100).warnings
+
+
+def test_moments_are_of_exactly_their_samples() -> None:
+    features = points(10)
+    sample = Sample(features, features, moments=Moments.of(features))
+    assert sample.rows(slice(0, 10)).moments is None
+    with pytest.raises(InputError, match="moments: of 10 samples, and there are 9"):
+        Sample(features[:9], features[:9], moments=sample.moments)
 
 
 def test_the_best_on_held_out_is_said_to_flatter(digits: Run) -> None:

@@ -18,10 +18,11 @@ from saddlepoint.evaluation.naming import qualified, title_of
 from saddlepoint.evaluation.reals import Pictures, Reals
 from saddlepoint.evaluation.subject import Drawn, Subject
 from saddlepoint.evaluation.watching import Unwatched, Watch
-from saddlepoint.extractors.cache import seen_once
+from saddlepoint.extractors.cache import moments_key, remembered, seen_once
 from saddlepoint.extractors.extractor import FeatureExtractor
 from saddlepoint.extractors.network import features_of
 from saddlepoint.measures.evidence import Evidence, Sample
+from saddlepoint.measures.frechet_distance import Moments
 from saddlepoint.measures.measure import Estimate, Measure
 from saddlepoint.streams import Streams
 
@@ -61,8 +62,12 @@ class Evaluation:
         raise KeyError(f"{name}: not measured; there are {', '.join(value.name for value in self.values)}")
 
 
-def refer(reals: Reals, extractor: FeatureExtractor, watch: Watch | None = None) -> Reference:
-    """Let the extractor see the real side, each sample once, or take from the cache what it saw before."""
+def refer(reals: Reals, extractor: FeatureExtractor, watch: Watch | None = None, measures: Sequence[Measure] = ()) -> Reference:
+    """Let the extractor see the real side, each sample once, or take from the cache what it saw before.
+
+    Args:
+        measures: which will be taken; when one of them reads moments, those of the real side are there, and are kept.
+    """
     watch = watch or Unwatched()
     notes: list[str] = []
     n, whole = len(reals.real), reals.train if reals.split == "train" else reals.held_out
@@ -72,7 +77,9 @@ def refer(reals: Reals, extractor: FeatureExtractor, watch: Watch | None = None)
     else:
         of_split = None
         both = see(extractor, _joined(reals.real, reals.floor), f"features of {n + len(reals.floor)} real samples", watch, notes)
-    real = both.rows(slice(0, n))
+    real, floor = both.rows(slice(0, n)), both.rows(slice(n, None))
+    if any(measure.reads_moments for measure in measures):
+        real, floor = (_with_moments(sample, extractor, watch, notes) for sample in (real, floor))
 
     def beside(name: str, pictures: Pictures | None) -> Sample | None:
         if pictures is None or pictures is reals.real:
@@ -82,7 +89,23 @@ def refer(reals: Reals, extractor: FeatureExtractor, watch: Watch | None = None)
         return see(extractor, pictures, f"features of {len(pictures)} {name} samples", watch, notes)
 
     train, held_out = beside("train", reals.train), beside("held-out", reals.held_out)
-    return Reference(reals, real, both.rows(slice(n, None)), train, held_out, tuple(notes))
+    return Reference(reals, real, floor, train, held_out, tuple(notes))
+
+
+def _with_moments(sample: Sample, extractor: FeatureExtractor, watch: Watch, notes: list[str]) -> Sample:
+    """With its moments, from the cache where it holds them; as it is where a covariance would be no smaller than the features."""
+    n, d = sample.features.shape
+    if extractor.name == "pixels" or n <= d or not bool(torch.isfinite(sample.features).all()):
+        return sample
+
+    def compute() -> dict[str, Tensor]:
+        moments = Moments.of(sample.features)
+        return {"mean": moments.mean, "spread": moments.spread}
+
+    watch.stage(f"moments of {n} real samples", 0)
+    held = remembered(moments_key(sample.images, extractor), compute)
+    notes += held.notes
+    return replace(sample, moments=Moments(held.tensors["mean"], held.tensors["spread"], n))
 
 
 def see(extractor: FeatureExtractor, pictures: Pictures, what: str, watch: Watch, kept: list[str] | None = None) -> Sample:
@@ -210,8 +233,11 @@ def _duration(seconds: float) -> str:
 
 
 def _halves(reference: Reference, n: int) -> tuple[Sample, Sample] | None:
-    both = _joined_samples(reference.real, reference.floor)
-    size = min(n, len(both) // 2)
+    real, floor = reference.real, reference.floor
+    size = min(n, (len(real) + len(floor)) // 2)
+    if size == len(real) == len(floor):
+        return (real, floor) if size else None
+    both = _joined_samples(real, floor)
     return (both.rows(slice(0, size)), both.rows(slice(size, 2 * size))) if size > 0 else None
 
 

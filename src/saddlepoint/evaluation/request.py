@@ -208,7 +208,7 @@ def answer(request: Request, judged: Judged, against: Source | Samples, *, own_d
         uses |= {"held-out"}
     reals = _reals(request, against, n_real, uses)
     subject = judged.subject(n_fake, request.seed, uses, watch)
-    reference = refer(reals, extractor, watch)
+    reference = refer(reals, extractor, watch, measures)
     subject = replace(subject, provenance={**subject.provenance, "seed": request.seed, **made_by()})
     evaluation = evaluate(subject, reference, measures, extractor, seed=request.seed, named=named, watch=watch)
     if not evaluation.values:

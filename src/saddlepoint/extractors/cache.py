@@ -58,6 +58,11 @@ def features_key(images: Tensor, extractor: FeatureExtractor) -> str:
     return key_of("features", content_of(images), extractor.digest)
 
 
+def moments_key(images: Tensor, extractor: FeatureExtractor) -> str:
+    """The key of the moments of an extractor's features of exactly these images, in this order."""
+    return key_of("moments", content_of(images), extractor.digest)
+
+
 def seen_once(
     extractor: FeatureExtractor, images: Tensor, *, batch: int = 64, progress: Callable[[int, int], None] | None = None
 ) -> tuple[Seen, tuple[str, ...]]:
@@ -96,7 +101,7 @@ def remembered(key: str, compute: Callable[[], Mapping[str, Tensor]]) -> Remembe
         if found is not None:
             return Remembered(found, True)
         tensors = {name: tensor.contiguous() for name, tensor in compute().items()}
-        notes = [f"the cached features {path} were damaged ({damage}) and were made again"] if damage else []
+        notes = [f"the cache entry {path} was damaged ({damage}) and was made again"] if damage else []
         try:
             for left in path.parent.glob(f"{path.name}.*.partial"):
                 left.unlink()

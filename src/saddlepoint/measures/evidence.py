@@ -1,9 +1,14 @@
 """What a measure is given: sets of samples, and what an extractor, a discriminator or the data said of them."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
+
+from saddlepoint.errors import InputError
+
+if TYPE_CHECKING:
+    from saddlepoint.measures.frechet_distance import Moments
 
 
 @dataclass(frozen=True)
@@ -16,6 +21,10 @@ class Sample:
         logits: of the extractor's classifier, `[n, K]`; None when it has none.
         labels: int64 `[n]`; None when there are none.
         scores: of the run's discriminator in eval mode, `[n]`; None when there is none.
+        moments: of exactly these features, where somebody has them already; `rows` drops them.
+
+    Raises:
+        InputError: moments of another number of samples.
     """
 
     images: Tensor
@@ -23,6 +32,13 @@ class Sample:
     logits: Tensor | None = None
     labels: Tensor | None = None
     scores: Tensor | None = None
+    moments: "Moments | None" = None
+
+    def __post_init__(self) -> None:
+        if self.moments is not None and self.moments.n != len(self.images):
+            raise InputError(
+                [f"moments: of {self.moments.n} samples, and there are {len(self.images)}; give those of these samples"]
+            )
 
     def __len__(self) -> int:
         return len(self.images)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from saddlepoint.errors import InputError
-from saddlepoint.measures.evidence import Evidence
+from saddlepoint.measures.evidence import Evidence, Sample
 from saddlepoint.measures.feature_sets import check_feature_sets, check_features
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.streams import Streams
@@ -153,6 +153,11 @@ def _factor(moments: Moments) -> Array:
     return root
 
 
+def moments_of(sample: Sample) -> Moments:
+    """The moments of a sample's features: those it carries, else computed."""
+    return sample.moments or Moments.of(sample.features)
+
+
 def few_samples(sides: Mapping[str, int], d: int) -> tuple[str, ...]:
     """A sentence for each side with no more samples than features."""
     return tuple(
@@ -173,6 +178,7 @@ class FrechetDistance(Measure):
 
     name: ClassVar[str] = NAME
     quantities: ClassVar[Mapping[str, Quantity]] = {NAME: Quantity("FD ({extractor})", higher_is_better=False)}
+    reads_moments: ClassVar[bool] = True
     bibtex: ClassVar[str] = """@inproceedings{heusel2017gans,
   title={{GANs} trained by a two time-scale update rule converge to a local {N}ash equilibrium},
   author={Heusel, Martin and Ramsauer, Hubert and Unterthiner, Thomas and Nessler, Bernhard and Hochreiter, Sepp},
@@ -182,7 +188,7 @@ class FrechetDistance(Measure):
 
     def __call__(self, evidence: Evidence, streams: Streams) -> Mapping[str, Estimate]:
         self.check(evidence)
-        real, fake = Moments.of(evidence.real.features), Moments.of(evidence.fake.features)
+        real, fake = moments_of(evidence.real), moments_of(evidence.fake)
         d = len(real.mean)
         details: dict[str, Any] = {
             "features": d,

@@ -11,7 +11,7 @@ from torch import Tensor
 from saddlepoint.errors import InputError
 from saddlepoint.measures.evidence import Evidence
 from saddlepoint.measures.feature_sets import check_feature_sets, is_shuffled
-from saddlepoint.measures.frechet_distance import Moments, few_samples, frechet_distance
+from saddlepoint.measures.frechet_distance import Moments, few_samples, frechet_distance, moments_of
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.streams import Streams
 
@@ -80,6 +80,7 @@ class FrechetDistanceInfinity(Measure):
 
     name: ClassVar[str] = NAME
     quantities: ClassVar[Mapping[str, Quantity]] = {NAME: Quantity("FD-infinity ({extractor})", higher_is_better=False)}
+    reads_moments: ClassVar[bool] = True
     bibtex: ClassVar[str] = """@inproceedings{chong2020effectively,
   title={Effectively unbiased {FID} and {I}nception score and where to find them},
   author={Chong, Min Jin and Forsyth, David},
@@ -98,7 +99,7 @@ class FrechetDistanceInfinity(Measure):
         fake = evidence.fake.features
         n, d = fake.shape
         orders = torch.stack([streams.order(NAME, n, n) for _ in range(self.sizes)])
-        real = Moments.of(evidence.real.features)
+        real = moments_of(evidence.real)
         line = frechet_distance_infinity(real, fake, orders)
         notes = few_samples({"real": real.n}, d)
         if line.sizes[0] <= d:

@@ -65,6 +65,8 @@ class Measure(Record):
     """Whether it draws or trains on its own, beyond the shared feature pass; then its cost is printed before it starts."""
     has_floor: ClassVar[bool] = True
     """Whether it means something between two halves of the real data; that value is shown beside it."""
+    reads_moments: ClassVar[bool] = False
+    """Whether it takes `Sample.moments` where they are there, which are then kept of real samples."""
 
     if TYPE_CHECKING:
 

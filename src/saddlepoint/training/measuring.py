@@ -165,7 +165,7 @@ class Measuring:
         self._uses = frozenset(use for measure in self.measures for use in measure.uses)
         watch = watch or Unwatched()
         reals = reals_of_source(source, self._n, split="held-out", seed=recipe.seed, uses=self._uses, floor=False, watch=watch)
-        self._reference: Reference = refer(reals, self._extractor, watch)
+        self._reference: Reference = refer(reals, self._extractor, watch, self.measures)
 
     def at(self, session: Session) -> Evaluation:
         """The measures of the session's networks as they are."""
