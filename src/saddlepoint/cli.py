@@ -194,9 +194,17 @@ def evaluate(
         str | None, typer.Option(metavar="DATA", help="The real side: a data set, a folder, an array; by default a run's data.")
     ] = None,
     measures: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Measures by name, or all; by default those that suit the data.")
+        str | None,
+        typer.Option(
+            metavar="A,B", help="Measures by name, or all, or [A, {name: B, field: value}]; by default those that suit the data."
+        ),
     ] = None,
-    extractor: Annotated[str | None, typer.Option(metavar="NAME", help="Where features are from; by default what suits.")] = None,
+    extractor: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="Where features are from, or {name: NAME, field: value}, or module:object; by default what suits."
+        ),
+    ] = None,
     n: Annotated[int | None, typer.Option("-n", min=1, help="Samples a side.", show_default=False)] = None,
     weights: Annotated[Weights, typer.Option(help="A run's averaged weights, or the raw ones.")] = "average",
     checkpoint: Annotated[
@@ -208,14 +216,11 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Measure what was learned: runs, folders of images, arrays."""
-    from saddlepoint.evaluating import evaluate_all, show
+    from saddlepoint.evaluating import evaluate_all, read_choices, show
     from saddlepoint.evaluation.card import Incomparable
-    from saddlepoint.extractors.module import extractor_of
 
-    names = measures if measures in (None, "all") else [name.strip() for name in str(measures).split(",")]
-    # Code is named on a command line only, by whoever runs it: a recipe cannot.
-    chosen = extractor_of(extractor) if extractor and ":" in extractor else extractor
-    asked = {"against": against, "measures": names, "extractor": chosen, "n": n, "weights": weights}
+    chosen, features = read_choices(measures, extractor)
+    asked = {"against": against, "measures": chosen, "extractor": features, "n": n, "weights": weights}
     asked |= {"checkpoint": _checkpoint(checkpoint), "seed": seed, "split": split}
     try:
         with gauging() as watch:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -13,13 +13,17 @@ from rich.text import Text
 from saddlepoint.data.source import Split
 from saddlepoint.errors import InputError
 from saddlepoint.evaluation.card import Value, refuse_different
+from saddlepoint.evaluation.defaults import extractor_named, measures_named
 from saddlepoint.evaluation.engine import Evaluation
 from saddlepoint.evaluation.request import Against, AtHand, Named, Request, against_named, answer, samples_at
 from saddlepoint.evaluation.results import FILE, read_values, write_values
 from saddlepoint.evaluation.table import table_of
 from saddlepoint.evaluation.watching import Unwatched, Watch
 from saddlepoint.extractors.extractor import Extractor, FeatureExtractor
+from saddlepoint.extractors.module import extractor_of
+from saddlepoint.measures.measure import Measure
 from saddlepoint.run import Checkpoint, Run, Weights, open_run
+from saddlepoint.yaml_reading import read_yaml
 
 WIDEST = 2000
 
@@ -43,7 +47,8 @@ def evaluate(
         subject: a run or its folder; a folder of images; an `.npy` or `.npz` file; images uint8 `[n, C, H, W]` or float in [-1, 1];
             points float `[n, d]`.
         against: the real side: a data set's name or record, or samples as above. A run may leave it out: it is its data then.
-        measures: names or records; "all" for every one that can be taken; None for those that suit the data.
+        measures: names, names with fields (`{"name": "precision-recall", "k": 5}`) or records; "all" for every one that can be
+            taken; None for those that suit the data.
         extractor: where features are from; None is what suits the data.
         n: samples a side; None is what there is, of a data set half of the split, at most 10,000.
         weights, checkpoint: of a run; see `Run.evaluate`.
@@ -84,6 +89,56 @@ def evaluate(
     request = Request(measures, extractor, n, seed, split, watch)
     judged = samples_at(subject, watch)
     return answer(request, judged, against_named(against, judged.shape, watch), own_data=False)
+
+
+Measures = tuple[Measure, ...] | Literal["all"] | None
+
+
+def read_choices(measures: str | None, extractor: str | None) -> tuple[Measures, Extractor | FeatureExtractor | None]:
+    """What `--measures` and `--extractor` say: plain names, a recipe's YAML, or for an extractor `module:object`.
+
+    Raises:
+        InputError: everything that is wrong with both, a line each.
+
+    >>> measures, extractor = read_choices("[modes, {name: precision-recall, k: 5}]", "pixels")
+    >>> [measure.name for measure in measures], extractor.name
+    (['modes', 'precision-recall'], 'pixels')
+    """
+    chosen: Measures = None
+    features: Extractor | FeatureExtractor | None = None
+    problems: list[str] = []
+    try:
+        chosen = "all" if measures == "all" else None if measures is None else _measures(measures)
+    except InputError as error:
+        problems += error.problems
+    try:
+        features = None if extractor is None else _extractor(extractor)
+    except InputError as error:
+        problems += error.problems
+    if problems:
+        raise InputError(problems)
+    return chosen, features
+
+
+def _measures(text: str) -> tuple[Measure, ...]:
+    if not text.lstrip().startswith(("[", "{")):
+        return measures_named([name.strip() for name in text.split(",")])
+    read = _yaml("--measures", text)
+    return measures_named(read if isinstance(read, list) else [read])
+
+
+def _extractor(text: str) -> Extractor | FeatureExtractor:
+    if text.lstrip().startswith("{"):
+        return extractor_named(_yaml("--extractor", text))
+    # Code is named on a command line only, by whoever runs it: a recipe cannot.
+    return extractor_of(text) if ":" in text else extractor_named(text)
+
+
+def _yaml(option: str, text: str) -> Any:
+    try:
+        return read_yaml(text, option)
+    except InputError as error:
+        raise InputError([problem.replace(f"{option}:1:", f"{option}:", 1) for problem in error.problems]) from None
 
 
 @dataclass(frozen=True)

@@ -162,7 +162,8 @@ class Run:
         """Measure the run's samples against its data, or against other real samples, and add the values to its `measures.json`.
 
         Args:
-            measures: names or records; "all" for every one that can be taken; None for those that suit the data.
+            measures: names, names with fields (`{"name": "precision-recall", "k": 5}`) or records; "all" for every one that can be
+                taken; None for those that suit the data.
             against: a data set's name or record, a folder of images, an array file, a tensor; None is what the run was trained on.
             extractor: where features are from; None is what suits the data.
             n: samples a side; None is half of the split, at most 10,000, and 2,000 points.

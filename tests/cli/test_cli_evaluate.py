@@ -87,6 +87,38 @@ def test_what_a_user_can_get_wrong(points: Path, here: Path) -> None:
     assert listing(here) == before
 
 
+def test_measures_and_an_extractor_with_fields(points: Path, digits: Path) -> None:
+    listed = "[frechet-distance, {name: maximum-mean-discrepancy, permutations: 19}]"
+    outcome = saddlepoint("evaluate", str(points), "-n", "60", "--measures", listed, "--json")
+    assert outcome.code == 0, outcome.err
+    fields = {value["card"]["protocol"]["measure"]: value["card"]["protocol"]["fields"] for value in outcome.json[0]["values"]}
+    assert list(fields) == ["frechet-distance", "maximum-mean-discrepancy"]
+    assert fields["maximum-mean-discrepancy"]["permutations"] == 19
+    one = ("--measures", "{name: precision-recall, k: 5}", "--extractor", "{name: pixels}")
+    outcome = saddlepoint("evaluate", str(digits), "-n", "60", *one, "--json")
+    assert outcome.code == 0, outcome.err
+    protocol = outcome.json[0]["values"][0]["card"]["protocol"]
+    assert (protocol["fields"], protocol["extractor"]) == ({"k": 5}, "pixels")
+
+
+def test_all_that_is_wrong_with_fields_is_told_at_once(points: Path, here: Path) -> None:
+    wrong = "[frechet, {name: precision-recall, k: 0, kk: 2}, {k: 3}, 5]"
+    refused(
+        saddlepoint("evaluate", str(points), "--measures", wrong, "--extractor", "{name: inception, trusted: true}"),
+        "measures: frechet is not a known measure; nearest: frechet-distance",
+        "measures.1.k: 0 should be greater than or equal to 1",
+        "measures.1.kk: unknown field (given 2)",
+        "measures.2.name: missing; give one of ",
+        "measures.3: 5 should be the name of one measure or a mapping",
+        "extractor.trusted: unknown field (given true); nearest: trust",
+    )
+    twice = "[precision-recall, {name: precision-recall, k: 5}]"
+    refused(saddlepoint("evaluate", str(points), "--measures", twice), "measures: precision-recall is there twice; name it once")
+    refused(saddlepoint("evaluate", str(points), "--measures", "[modes"), "--measures: while parsing a flow sequence")
+    refused(saddlepoint("evaluate", str(points), "--extractor", "{name: !!python/object:os.system x}"), "--extractor: the tag")
+    refused(saddlepoint("evaluate", str(points), "--extractor", "{name: inception, weights: none.pth}"), "none.pth")
+
+
 def test_a_place_that_cannot_be_written_is_found_before_anything_is_computed(points: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("saddlepoint.evaluation.results.os.access", lambda path, mode: mode != os.W_OK)
     monkeypatch.setattr("saddlepoint.evaluation.engine.features_of", lambda *_, **__: pytest.fail("computed"))

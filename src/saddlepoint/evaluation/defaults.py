@@ -8,7 +8,7 @@ from saddlepoint.extractors import EXTRACTORS
 from saddlepoint.extractors.extractor import Extractor
 from saddlepoint.measures import MEASURES
 from saddlepoint.measures.measure import Measure
-from saddlepoint.validation import Chosen, Problems, nearest
+from saddlepoint.validation import Chosen, Problems
 
 POINTS = ("wasserstein-distance", "maximum-mean-discrepancy", "modes")
 IMAGES = (
@@ -43,20 +43,29 @@ def all_measures(points: bool, at_hand: Iterable[str]) -> tuple[Measure, ...]:
     return tuple(measure() for measure in MEASURES.values() if measure.uses <= there)
 
 
-def measures_named(names: Sequence[str | Measure]) -> tuple[Measure, ...]:
-    """Measures by name; a record stays as it is.
+def measures_named(names: Sequence[str | Mapping[str, object] | Measure]) -> tuple[Measure, ...]:
+    """Measures by name, or by name and fields; a record stays as it is.
 
     Raises:
-        InputError: a line for each name that is none, with the nearest, and for one that is named twice.
+        InputError: a line for each name that is none, with the nearest, for each field that is not right, and for one that is there
+            twice.
+
+    >>> measures_named(["frechet-distance", {"name": "precision-recall", "k": 5}])[1].model_dump()
+    {'k': 5}
     """
-    problems = [
-        f"measures: {name} is not a known measure{nearest(name, MEASURES)} (one of {', '.join(MEASURES)})"
-        for name in names
-        if isinstance(name, str) and name not in MEASURES
-    ]
-    if problems or not names:
-        raise InputError(problems or [f"measures: none was named; give one or more of {', '.join(MEASURES)}"])
-    found = [MEASURES[name]() if isinstance(name, str) else name for name in names]
+    if not names:
+        raise InputError([f"measures: none was named; give one or more of {', '.join(MEASURES)}"])
+    found: list[Measure] = []
+    problems: list[str] = []
+    for number, named in enumerate(names):
+        try:
+            found.append(named if isinstance(named, Measure) else Chosen(MEASURES, "measure").build(named))
+        except Problems as error:
+            # A plain name says itself which it is.
+            place = ("measures",) if isinstance(named, str) else ("measures", number)
+            problems += [problem._replace(address=(*place, *problem.address)).line() for problem in error.problems]
+    if problems:
+        raise InputError(problems)
     twice = [name for name in dict.fromkeys(m.name for m in found) if sum(m.name == name for m in found) > 1]
     if twice:
         raise InputError([f"measures: {name} is there twice; name it once" for name in twice])

@@ -47,7 +47,7 @@ from saddlepoint.validation import nearest, shown
 
 AtHand = str | os.PathLike[str] | Tensor | NDArray[Any]
 Against = AtHand | Data | Source
-Named = Sequence[str | Measure] | Literal["all"] | str | None
+Named = Sequence[str | Mapping[str, Any] | Measure] | Literal["all"] | str | None
 
 LIBRARIES = ("saddlepoint", "torch", "numpy", "scipy")
 # Samples at hand below which nothing is measured unless a measure is named.
@@ -61,7 +61,7 @@ class Request:
     """What to measure.
 
     Args:
-        measures: names or records; "all" for every one that can be taken; None for those that suit the data.
+        measures: names, names with fields, or records; "all" for every one that can be taken; None for those that suit the data.
         extractor: where features are from; None is what suits the data.
         n: samples a side; None is what the data allow.
         seed: of all that is drawn.

@@ -55,11 +55,8 @@ class Sample:
         >>> len(Sample(torch.zeros(5, 2), torch.zeros(5, 2)).rows(slice(0, 3)))
         3
         """
-        return Sample(
-            self.images[chosen],
-            self.features[chosen],
-            *(None if seen is None else seen[chosen] for seen in (self.logits, self.labels, self.scores)),
-        )
+        logits, labels, scores = (None if seen is None else seen[chosen] for seen in (self.logits, self.labels, self.scores))
+        return Sample(self.images[chosen], self.features[chosen], logits, labels, scores)
 
 
 class Generating(Protocol):
