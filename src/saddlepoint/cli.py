@@ -371,13 +371,13 @@ def data(
 
 @app.command()
 def methods(
-    name: Annotated[str | None, typer.Argument(help="One method, in full, with its BibTeX.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One method, measure or extractor, in full, with its BibTeX.")] = None,
     as_json: Json = False,
 ) -> None:
-    """The methods there are, or one in full."""
-    from saddlepoint.methods import registered
+    """The methods, measures and extractors there are, or one in full."""
+    from saddlepoint.methods import listed
 
-    entries = registered()
+    entries = listed()
     if name is None:
         rows = [{"method": entry.name, "room": entry.room, "about": _first_line(entry.record)} for entry in entries]
         _table(rows, as_json, empty="")
@@ -632,6 +632,14 @@ def _first_line(record: type) -> str:
     return (record.__doc__ or "").strip().splitlines()[0]
 
 
+def _gives(record: "type[Record]") -> list[str]:
+    """What a measure gives, a line a quantity."""
+    words = {True: "higher is better", False: "lower is better", None: "neither direction is better"}
+    quantities = getattr(record, "quantities", {})
+    lines = [f"  {name:<22} {words[quantity.higher_is_better]}" for name, quantity in quantities.items()]
+    return ["", "Gives:", *lines] if lines else []
+
+
 def _described(record: "type[Record]") -> str:
     fields = [
         f"  {name:<22} {field.description or ''}" + ("" if field.is_required() else f"  [default: {_shown(field.get_default())}]")
@@ -640,9 +648,10 @@ def _described(record: "type[Record]") -> str:
     return "\n".join(
         [
             _without_examples(inspect.cleandoc(record.__doc__ or "")),
+            *_gives(record),
             "",
             "Fields:",
-            *fields,
+            *(fields or ["  none"]),
             *(["", record.bibtex] if record.bibtex else []),
         ]
     )

@@ -12,7 +12,9 @@ import pytest
 
 from saddlepoint.cli import app
 from saddlepoint.data import DATA
-from saddlepoint.methods import registered
+from saddlepoint.extractors import EXTRACTORS
+from saddlepoint.measures import MEASURES
+from saddlepoint.methods import listed
 from saddlepoint.recipe import load, shipped
 from tests.cli.command_line import listing, saddlepoint
 
@@ -71,15 +73,20 @@ def test_data() -> None:
     assert "resolution" in plain
 
 
-def test_methods_in_full() -> None:
+def test_methods_measures_and_extractors_in_full() -> None:
     rows = saddlepoint("methods", "--json").json
-    assert [(row["method"], row["room"]) for row in rows] == [(entry.name, entry.room) for entry in registered()]
+    assert [(row["method"], row["room"]) for row in rows] == [(entry.name, entry.room) for entry in listed()]
     assert len(rows) >= 18
-    for entry in registered():
+    rooms = {room: [row["method"] for row in rows if row["room"] == room] for room in ("measures", "extractors")}
+    assert rooms == {"measures": list(MEASURES), "extractors": list(EXTRACTORS)}
+    assert all(row["about"] for row in rows)
+    for entry in listed():
         text = saddlepoint("methods", entry.name).out
         assert f"{entry.name}  ({entry.room})" in text
         assert all(re.search(rf"^  {field}\s", text, re.MULTILINE) for field in entry.record.model_fields)
         assert entry.record.bibtex in text
+        for quantity in MEASURES[entry.name].quantities if entry.room == "measures" else ():
+            assert re.search(rf"^  {quantity} .*better$", text, re.MULTILINE)
         assert saddlepoint("methods", entry.name, "--json").json["text"] + "\n" == text
 
 

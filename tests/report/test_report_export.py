@@ -3,6 +3,7 @@ import json
 import math
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -67,6 +68,46 @@ def test_tensorboard_reads_back_what_was_logged(tmp_path: Path) -> None:
     assert Image.open(tmp_path / "back.png").convert("RGB").tobytes() == original.convert("RGB").tobytes()
     assert read.Tensors("warnings/text_summary")[0].tensor_proto.string_val == [b"look out"]
     assert b"family: dcgan" in read.Tensors("recipe/text_summary")[0].tensor_proto.string_val[0]
+
+
+MEASURED = {
+    "frechet-distance": {"title": "FD (pixels)", "mean": 0.1 + 0.2, "error": None, "n": 9, "better": "lower"},
+    "recall": {"title": "recall (pixels)", "mean": "nan", "error": 0.25, "n": 9, "better": "higher"},
+}
+
+
+def measured(update: int) -> dict[str, Any]:
+    return {
+        "event": "measures",
+        "update": update,
+        "split": "held-out",
+        "values": MEASURED,
+        "left_out": [],
+        "time": {"seconds": 1.0},
+    }
+
+
+def test_what_was_measured_is_exported(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    run = write_run(tmp_path / "run", [progress(50), measured(50), measured(75), progress(100)])
+    with export_csv(run, tmp_path / "table.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["update"]) for row in rows] == [50, 75, 100]
+    for row in rows[:2]:
+        assert float(row["measures/frechet-distance"]) == 0.1 + 0.2
+        assert math.isnan(float(row["measures/recall"]))
+        assert float(row["measures/recall/error"]) == 0.25
+    assert [row["measures/recall"] for row in rows[2:]] == [""]
+    assert [row["images"] == "" for row in rows] == [row["generator/loss"] == "" for row in rows] == [False, True, False]
+    assert "measures/frechet-distance/error" not in rows[0]
+
+    read = EventAccumulator(str(export_tensorboard(run, tmp_path / "board")))
+    read.Reload()
+    scalars = read.Scalars("measures/frechet-distance")
+    assert [(scalar.step, np.float32(scalar.value)) for scalar in scalars] == [(update, np.float32(0.3)) for update in (50, 75)]
+    assert scalars[1].wall_time == read.Scalars("generator/loss")[0].wall_time
+    assert [scalar.value for scalar in read.Scalars("measures/recall/error")] == [0.25, 0.25]
 
 
 def test_a_second_export_into_the_same_folder_is_refused(tmp_path: Path) -> None:

@@ -31,6 +31,7 @@ class Measured:
     n: int
     split: str
     better: str | None
+    error: float | None = None
 
 
 @dataclass
@@ -143,6 +144,7 @@ def _measured(update: int, event: Mapping[str, Any]) -> list[Measured]:
                     n=n if isinstance(n, int) else 0,
                     split=str(event.get("split") or ""),
                     better=better if better in ("higher", "lower") else None,
+                    error=number(fields.get("error")),
                 )
             )
     return found
