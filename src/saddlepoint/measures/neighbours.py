@@ -5,6 +5,7 @@ bound on their error. Whatever that bound cannot decide is computed again in flo
 a double loop in float64 would say, a duplicate is at distance 0 exactly, and chunks or the order of points change nothing.
 """
 
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -213,8 +214,10 @@ class _Space:
     def squares(self, left: tuple[Tensor, Tensor], right: tuple[Tensor, Tensor]) -> tuple[Tensor, float]:
         (x, x_norms), (y, y_norms) = left, right
         rough = torch.addmm(y_norms, x, y.T, alpha=-2).add_(x_norms[:, None])
-        # A sum of d products errs by at most d u |x||y|, the norms by as much, and rounding the points adds a few u.
-        bound = (x.shape[1] + 16) * torch.finfo(self.dtype).eps * float(x_norms.max() + y_norms.max())
+        # Rounding errors of a sum of d products add up like a random walk: beyond 8 sqrt(d) u |x||y| lies one sum in 10^13
+        # (Higham and Mary 2019, theorem 2.4, lambda 8); rounding the points and norms adds a few u.
+        spread = min(x.shape[1], 8 * math.sqrt(x.shape[1])) + 16
+        bound = spread * torch.finfo(self.dtype).eps * float(x_norms.max() + y_norms.max())
         return rough, bound
 
 
