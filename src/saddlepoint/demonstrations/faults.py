@@ -14,8 +14,8 @@ from saddlepoint.streams import Streams
 
 # One image in twenty is what a set of duplicates repeats.
 ORIGINALS = 20
-# Of blur at dose 1, as a share of an image's height: 2 pixels at 32.
-BLUR = 1 / 16
+# Of blur at dose 1, as a share of an image's height: 4 pixels at 32.
+BLUR = 1 / 8
 # Of noise at dose 1: a quarter of the range of bytes; of points, a tenth of each coordinate's standard deviation.
 NOISE_BYTES, NOISE_POINTS = 64.0, 0.1
 # How much rarer the rarest class is than the most frequent at dose 1.
@@ -75,7 +75,7 @@ def duplicates(ground: Ground, dose: float, streams: Streams) -> Pictures:
 
 
 def blur(ground: Ground, dose: float, streams: Streams) -> Pictures:
-    """Every image under a Gaussian of standard deviation `dose H / 16` pixels, H its height; then bytes again."""
+    """Every image under a Gaussian of standard deviation `dose H / 8` pixels, H its height; then bytes again."""
     from scipy.ndimage import gaussian_filter
 
     images = ground.clean.images
@@ -136,7 +136,7 @@ FAULTS: Mapping[str, Fault] = {
     "dropped-modes": Fault("dropped modes", "one class is left", dropped_modes, "one component is left"),
     "reweighted-modes": Fault("re-weighted modes", "a class 100 x rarer", reweighted_modes, "a component 100 x rarer"),
     "duplicates": Fault("duplicates", "n / 20 different images", duplicates, "n / 20 different points"),
-    "blur": Fault("blur", "std of 1/16 of the height", blur),
+    "blur": Fault("blur", "std of 1/8 of the height", blur),
     "noise": Fault("noise", "std of 1/4 of the range", noise, "std of 1/10 of the data's"),
     "memorised": Fault("memorised", "all are training images", memorised),
 }

@@ -20,7 +20,7 @@ GROUNDS = {"sees": "white", "looks better": "#fdeee3", "blind": "#f4f4f4", "refu
 BAND, INK, PALE = "#d5d5d5", "#222222", "#6a6a6a"
 # In inches at 100 dots.
 WIDTH_INCHES, DPI = 14.0, 100
-LEFT, RIGHT, TOP, BOTTOM = 2.75, 0.15, 1.22, 0.62
+LEFT, RIGHT, TOP, BOTTOM = 2.75, 0.15, 1.22, 0.55
 ROW, GAP = 0.80, 0.09
 LINE = 0.17
 MOST = 3000.0
@@ -92,7 +92,7 @@ def _head(figure: "Figure", demonstration: Demonstration, height: float) -> None
 
 def _label(figure: "Figure", response: Response, y: float, height: float) -> None:
     arrow = {True: "\u00a0↑", False: "\u00a0↓", None: ""}[response.higher_is_better]
-    lines = textwrap.wrap(response.title + arrow, 31)
+    lines = textwrap.wrap(response.title + arrow, 31, break_on_hyphens=False)
     clean = f"clean {with_error(response.centre, stdev(response.clean) or None)}"
     middle = y + (LINE / 2) / height
     figure.text(0.01, middle, "\n".join(lines), fontsize=10.5, color=INK, va="center", linespacing=1.1)
@@ -120,8 +120,11 @@ def _panel(axes: "Axes", response: Response, fault: str, doses: tuple[float, ...
 
 
 def _word(axes: "Axes", sight: Sight, last: float) -> None:
-    words = {"sees": f"from {sight.dose:g}", "looks better": f"from {sight.dose:g}: better?", "blind": "blind"}
-    text = words.get(sight.verdict, f"refuses from {sight.dose}")
+    text = "blind"
+    if sight.dose is not None:
+        text = {"looks better": "from {}: better?", "refuses": "refuses from {}"}.get(sight.verdict, "from {}").format(
+            f"{sight.dose:g}"
+        )
     y, place = (0.07, "bottom") if last >= 0 else (0.93, "top")
     axes.text(0.03, y, text, transform=axes.transAxes, fontsize=8.5, color=COLOURS[sight.verdict], va=place, weight="bold")
 
