@@ -168,10 +168,16 @@ def evaluate(
     halves = _halves(reference, len(fake)) if floors else None
     values: list[Value] = []
     for number, measure in enumerate(fit, 1):
-        watch.stage(f"{measure.name} ({number} of {len(fit)})", measure.generated(evidence))
+        between = _between(measure, evidence, halves)
+        what = f"{measure.name} ({number} of {len(fit)})"
+        told = Telling(watch, what, measure.generated(evidence), halved=between is not None)
         try:
-            estimates = measure(evidence, Streams(seed))
-            floor = _floor(measure, evidence, halves, seed)
+            estimates = measure(replace(evidence, progress=told), Streams(seed))
+            floor: Mapping[str, Estimate] = {}
+            if between is not None:
+                told.half(f"{what}, floor")
+                floor = measure(replace(between, progress=told), Streams(seed))
+                told.half(what)
         except InputError as error:
             if named:
                 raise
@@ -204,6 +210,38 @@ def _evidence(
         generator=None if subject.drawing is None else Drawn(subject.drawing, extractor, watch),
         encoder=subject.encoder,
     )
+
+
+class Telling:
+    """Tells a watch what a measure says of its progress, as stages of its name.
+
+    A measure that says nothing is one of two steps, its floor the other, so that the first gives an estimate of the second.
+
+    Args:
+        drawn: samples that it draws, which tell the watch themselves.
+        halved: whether a floor follows.
+    """
+
+    def __init__(self, watch: Watch, what: str, drawn: int, *, halved: bool) -> None:
+        self._watch, self._what = watch, what
+        self._done = self._of = 0
+        self._silent = halved and drawn == 0
+        watch.stage(what, 2 if self._silent else drawn)
+
+    def __call__(self, done: int, total: int) -> None:
+        self._silent = False
+        if total != self._of or done <= self._done:
+            self._watch.stage(self._what, total)
+            self._done, self._of = 0, total
+        self._watch.advanced(done - self._done)
+        self._done = done
+
+    def half(self, what: str) -> None:
+        """The measure is done, or its floor is."""
+        self._what = what
+        if self._silent:
+            self._watch.advanced(1)
+        self._done = self._of = 0
 
 
 def _say_costs(measures: Sequence[Measure], evidence: Evidence, watch: Watch) -> None:
@@ -241,11 +279,12 @@ def _halves(reference: Reference, n: int) -> tuple[Sample, Sample] | None:
     return (both.rows(slice(0, size)), both.rows(slice(size, 2 * size))) if size > 0 else None
 
 
-def _floor(measure: Measure, evidence: Evidence, halves: tuple[Sample, Sample] | None, seed: int) -> Mapping[str, Estimate]:
+def _between(measure: Measure, evidence: Evidence, halves: tuple[Sample, Sample] | None) -> Evidence | None:
+    """The evidence between two halves of the real data, for the measures that have a floor."""
     if halves is None or not measure.has_floor or measure.own_samples or measure.uses & {"generator", "scores", "encoder"}:
-        return {}
+        return None
     between = replace(evidence, real=halves[0], fake=halves[1], generator=None, encoder=None)
-    return {} if measure.problems(between) else measure(between, Streams(seed))
+    return None if measure.problems(between) else between
 
 
 def _value(

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor
 
 from saddlepoint.errors import InputError
-from saddlepoint.measures.evidence import Evidence, Sample
+from saddlepoint.measures.evidence import Evidence, Sample, Step, unwatched
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.measures.probe import Probe
 from saddlepoint.streams import Streams
@@ -44,6 +44,7 @@ def trained_classifiers(
     seeds: int = 3,
     updates: int = 200,
     batch: int = 64,
+    step: Step = unwatched,
 ) -> list[Probe]:
     """Small classifiers trained on labelled samples, one a seed: `updates` of Adam on cross-entropy, no augmentation.
 
@@ -52,6 +53,7 @@ def trained_classifiers(
         labels: int64 `[n]`, 0 to `classes` - 1.
         reference: points that decide how points are centred and scaled; of images only the shape.
         streams: first weights and batches; the same state gives the same classifiers.
+        step: told of each update, of `seeds * updates`.
 
     Raises:
         InputError: no samples, or labels that do not fit.
@@ -63,7 +65,7 @@ def trained_classifiers(
     for _ in range(seeds):
         probe = Probe(reference, classes, streams, STREAM)
         batches = streams.order(f"{STREAM} batches", len(samples), updates * batch).reshape(updates, batch)
-        probe.train_on(samples, batches, lambda answers, rows: F.cross_entropy(answers, labels[rows]))
+        probe.train_on(samples, batches, lambda answers, rows: F.cross_entropy(answers, labels[rows]), step)
         found.append(probe)
     return found
 
@@ -85,13 +87,21 @@ def accuracy(classifiers: list[Probe], samples: Tensor, labels: Tensor) -> Accur
 
 
 def classifier_accuracy_score(
-    fake: Tensor, fake_labels: Tensor, test: Tensor, test_labels: Tensor, streams: Streams, **budget: int
+    fake: Tensor,
+    fake_labels: Tensor,
+    test: Tensor,
+    test_labels: Tensor,
+    streams: Streams,
+    *,
+    step: Step = unwatched,
+    **budget: int,
 ) -> Accuracy:
     """Accuracy on real test samples of classifiers trained on labelled fakes. The reverse: exchange the two sets.
 
     Args:
         fake, test: uint8 `[n, C, H, W]`, or points `[n, d]`.
         fake_labels, test_labels: int64 `[n]`.
+        step: told of each update.
         budget: `seeds`, `updates` and `batch` of `trained_classifiers`.
 
     Raises:
@@ -104,7 +114,8 @@ def classifier_accuracy_score(
     Source: Ravuri and Vinyals 2019, section 3; the classifier is ours.
     """
     classes = 1 + max(int(labels.max()) if labels.numel() else 0 for labels in (fake_labels, test_labels))
-    return accuracy(trained_classifiers(fake, fake_labels, test, classes, streams, **budget), test, test_labels)
+    classifiers = trained_classifiers(fake, fake_labels, test, classes, streams, step=step, **budget)
+    return accuracy(classifiers, test, test_labels)
 
 
 def _mislabelled(what: str, samples: Tensor, labels: Tensor, classes: int) -> list[str]:
@@ -162,9 +173,10 @@ class ClassifierAccuracyScore(Measure):
         fakes, reals = (_chosen(sample, m, streams, side) for sample, side in ((fake, "fakes"), (train, "reals")))
 
         state = streams.state()
-        by_fakes = self._trained(fakes, train.images, classes, streams)
+        step = evidence.steps(2 * self.seeds * self.updates)
+        by_fakes = self._trained(fakes, train.images, classes, streams, step)
         streams.load_state(state)  # the same first weights and batches on both sides
-        by_reals = self._trained(reals, train.images, classes, streams)
+        by_reals = self._trained(reals, train.images, classes, streams, step)
 
         return {
             "classifier-accuracy-score": _estimate(accuracy(by_fakes, test.images, _labels(test)), m, m, len(test)),
@@ -172,9 +184,9 @@ class ClassifierAccuracyScore(Measure):
             "real-trained-accuracy": _estimate(accuracy(by_reals, test.images, _labels(test)), m, m, len(test)),
         }
 
-    def _trained(self, sample: Sample, reference: Tensor, classes: int, streams: Streams) -> list[Probe]:
+    def _trained(self, sample: Sample, reference: Tensor, classes: int, streams: Streams, step: Step) -> list[Probe]:
         budget = {"seeds": self.seeds, "updates": self.updates, "batch": self.batch}
-        return trained_classifiers(sample.images, _labels(sample), reference, classes, streams, **budget)
+        return trained_classifiers(sample.images, _labels(sample), reference, classes, streams, **budget, step=step)
 
 
 def _labels(sample: Sample) -> Tensor:

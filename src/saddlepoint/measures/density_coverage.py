@@ -8,10 +8,10 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from saddlepoint.measures.evidence import Evidence
+from saddlepoint.measures.evidence import Evidence, Step, unwatched
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.measures.neighbours import radii, tiles, within
-from saddlepoint.measures.precision_recall import checked, unequal
+from saddlepoint.measures.precision_recall import checked, tile_counts, unequal
 from saddlepoint.streams import Streams
 
 
@@ -48,13 +48,14 @@ def density_coverage(real: Tensor, fake: Tensor, k: int = 5) -> DensityCoverage:
     return _counted(real, fake, radii(real, k), k)
 
 
-def _counted(real: Tensor, fake: Tensor, real_radii: Tensor, k: int) -> DensityCoverage:
+def _counted(real: Tensor, fake: Tensor, real_radii: Tensor, k: int, step: Step = unwatched) -> DensityCoverage:
     pairs = 0
     covered = torch.zeros(len(real), dtype=torch.bool, device=real.device)
     for tile in tiles(real, fake):
         inside = within(tile, real, fake, real_radii[tile.rows, None], closed=False)
         pairs += int(inside.sum())
         covered[tile.rows] |= inside.any(1)
+        step(1)
     return DensityCoverage(pairs / (k * len(fake)), int(covered.sum()) / len(real))
 
 
@@ -98,8 +99,11 @@ class DensityAndCoverage(Measure):
         self.check(evidence)
         n, m = len(evidence.real), len(evidence.fake)
         real, fake = checked(self.name, evidence.real.features, evidence.fake.features, self.k)
+        own, _, between = tile_counts(n, m)
+        step = evidence.steps(own + between)
         real_radii = radii(real, self.k)
-        found = _counted(real, fake, real_radii, self.k)
+        step(own)
+        found = _counted(real, fake, real_radii, self.k, step)
         empty = int((real_radii == 0).sum())
         notes = unequal(n, m)
         if empty:

@@ -1,5 +1,6 @@
 """What a measure is given: sets of samples, and what an extractor, a discriminator or the data said of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -9,6 +10,13 @@ from saddlepoint.errors import InputError
 
 if TYPE_CHECKING:
     from saddlepoint.measures.frechet_distance import Moments
+
+Step = Callable[[int], None]
+"""Told of so many more steps of something long."""
+
+
+def unwatched(steps: int) -> None:
+    """The step that nobody looks at."""
 
 
 @dataclass(frozen=True)
@@ -125,6 +133,7 @@ class Evidence:
         mixture: the law of the data.
         generator: for measures that draw samples of their own.
         encoder: from images to latents, for games that have one.
+        progress: told `(done, total)` by what takes long; it changes no value.
     """
 
     real: Sample
@@ -134,3 +143,26 @@ class Evidence:
     mixture: GaussianMixture | None = None
     generator: Generating | None = None
     encoder: Encoding | None = None
+    progress: Callable[[int, int], None] | None = None
+
+    def steps(self, total: int) -> Step:
+        """Whom to tell of the steps of something that has `total` of them.
+
+        >>> import torch
+        >>> sample = Sample(torch.zeros(2, 1), torch.zeros(2, 1))
+        >>> step = Evidence(sample, sample, progress=lambda done, total: print(f"{done} of {total}")).steps(5)
+        >>> step(2), step(3)
+        2 of 5
+        5 of 5
+        (None, None)
+        """
+        progress, done = self.progress, 0
+        if progress is None:
+            return unwatched
+
+        def step(steps: int) -> None:
+            nonlocal done
+            done += steps
+            progress(done, total)
+
+        return step

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from saddlepoint.errors import InputError
-from saddlepoint.measures.evidence import Evidence
+from saddlepoint.measures.evidence import Evidence, Step, unwatched
 from saddlepoint.measures.feature_sets import check_feature_sets, is_shuffled
 from saddlepoint.measures.frechet_distance import Moments, few_samples, frechet_distance, moments_of
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
@@ -31,7 +31,7 @@ class Extrapolation(NamedTuple):
     distances: tuple[float, ...]
 
 
-def frechet_distance_infinity(real: Tensor | Moments, fake: Tensor, orders: Tensor) -> Extrapolation:
+def frechet_distance_infinity(real: Tensor | Moments, fake: Tensor, orders: Tensor, *, step: Step = unwatched) -> Extrapolation:
     r"""Least squares of `FD(N_i) = intercept + slope / N_i`; the intercept is FD at infinitely many fakes.
 
     Size i of k is `N_i = round(m/10 + (i-1) (m - m/10) / (k-1))`, and `FD(N_i)` is taken on the first `N_i` of shuffle i. The real
@@ -41,6 +41,7 @@ def frechet_distance_infinity(real: Tensor | Moments, fake: Tensor, orders: Tens
         real: features `[n, d]`, or their moments.
         fake: features `[m, d]`, m >= 20.
         orders: k shuffles of 0 … m - 1, int64 `[k, m]`, k >= 3.
+        step: told of each of the k distances.
 
     Raises:
         InputError: too few fakes or shuffles, or rows of `orders` that are no shuffles.
@@ -61,7 +62,10 @@ def frechet_distance_infinity(real: Tensor | Moments, fake: Tensor, orders: Tens
         raise InputError([f"{NAME}: orders {tuple(orders.shape)} must be 3 or more shuffles of the {m} fakes, 20 or more"])
     count = len(orders)
     sizes = np.linspace(m / 10, m, count).round().astype(int)
-    distances = np.array([frechet_distance(real, fake[order[:size]]) for order, size in zip(orders, sizes, strict=True)])
+    distances = np.zeros(count)
+    for number, (order, size) in enumerate(zip(orders, sizes, strict=True)):
+        distances[number] = frechet_distance(real, fake[order[:size]])
+        step(1)
     inverse = 1 / sizes
     slope, intercept = np.polyfit(inverse, distances, 1)
     left = distances - intercept - slope * inverse
@@ -100,7 +104,7 @@ class FrechetDistanceInfinity(Measure):
         n, d = fake.shape
         orders = torch.stack([streams.order(NAME, n, n) for _ in range(self.sizes)])
         real = moments_of(evidence.real)
-        line = frechet_distance_infinity(real, fake, orders)
+        line = frechet_distance_infinity(real, fake, orders, step=evidence.steps(self.sizes))
         notes = few_samples({"real": real.n}, d)
         if line.sizes[0] <= d:
             notes += (

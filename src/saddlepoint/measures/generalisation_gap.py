@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from saddlepoint.errors import InputError
-from saddlepoint.measures.evidence import Evidence, Sample
+from saddlepoint.measures.evidence import Evidence, Sample, Step, unwatched
 from saddlepoint.measures.frechet_distance import frechet_distance
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.measures.probe import Probe
@@ -27,7 +27,9 @@ class Distance(NamedTuple):
     error: float
 
 
-def net_distance(first: Tensor, second: Tensor, streams: Streams, *, updates: int = 200, batch: int = 64) -> Distance:
+def net_distance(
+    first: Tensor, second: Tensor, streams: Streams, *, updates: int = 200, batch: int = 64, step: Step = unwatched
+) -> Distance:
     r"""How well a fresh small discriminator tells two sets apart, on halves that it was not trained on.
 
         d(A, B) = E_A sigma(D) - E_B sigma(D),     D trained on the other halves, on log loss
@@ -41,6 +43,7 @@ def net_distance(first: Tensor, second: Tensor, streams: Streams, *, updates: in
         first, second: A and B, uint8 `[n, C, H, W]` or points `[n, d]`, two or more of each.
         streams: halves, first weights and batches; the same state gives the same discriminator.
         updates: of the discriminator, each on `batch` samples of each side.
+        step: told of each update.
 
     Raises:
         InputError: fewer than two samples, or samples of different shapes.
@@ -68,7 +71,7 @@ def net_distance(first: Tensor, second: Tensor, streams: Streams, *, updates: in
         dim=1,
     )
     answers = torch.cat([torch.ones(batch), torch.zeros(batch)])
-    probe.train_on(samples, batches, lambda scores, _: F.binary_cross_entropy_with_logits(scores.squeeze(1), answers))
+    probe.train_on(samples, batches, lambda scores, _: F.binary_cross_entropy_with_logits(scores.squeeze(1), answers), step)
     on_first, on_second = (probe.answers(test).squeeze(1).double().sigmoid() for test in (first_test, second_test))
     variance = sum(float(said.var(correction=0)) / len(said) for said in (on_first, on_second))
     return Distance(float(on_first.mean() - on_second.mean()), math.sqrt(variance))
@@ -163,17 +166,19 @@ class GeneralisationGap(Measure):
         train, held_out, fake = (_drawn(sample, m, streams, side) for side, sample in named)
 
         pairs = {"train": (train, fake), "held-out": (held_out, fake), "floor": (train, held_out)}
-        found = {f"net-distance-{side}": self._distance(*pair, streams) for side, pair in pairs.items()}
+        step = evidence.steps(len(pairs) * self.repeats * self.updates)
+        found = {f"net-distance-{side}": self._distance(*pair, streams, step) for side, pair in pairs.items()}
         near, far = found["net-distance-train"], found["net-distance-held-out"]
         found["generalisation-gap"] = Distance(far.value - near.value, math.hypot(far.error, near.error))
         found["frechet-gap"] = frechet_gap(train.features, held_out.features, fake.features)
         details = {"samples of each set": m, "repeats": self.repeats, "updates": self.updates, "batch": self.batch}
         return {quantity: Estimate(value, m, error, details=details) for quantity, (value, error) in found.items()}
 
-    def _distance(self, first: Sample, second: Sample, streams: Streams) -> Distance:
+    def _distance(self, first: Sample, second: Sample, streams: Streams, step: Step) -> Distance:
         """The mean over repeats. Its error: one evaluation's, as all look at the same samples, and that of the mean, in squares."""
         repeats = [
-            net_distance(first.images, second.images, streams, updates=self.updates, batch=self.batch) for _ in range(self.repeats)
+            net_distance(first.images, second.images, streams, updates=self.updates, batch=self.batch, step=step)
+            for _ in range(self.repeats)
         ]
         values, errors = torch.tensor(repeats, dtype=torch.float64).unbind(1)
         between = float(values.var()) / self.repeats if self.repeats > 1 else 0.0

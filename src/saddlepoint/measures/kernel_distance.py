@@ -10,7 +10,7 @@ from torch import Tensor
 
 from saddlepoint.errors import InputError
 from saddlepoint.measures.blocks import BLOCKS, FEW, block_error
-from saddlepoint.measures.evidence import Evidence
+from saddlepoint.measures.evidence import Evidence, Step, unwatched
 from saddlepoint.measures.feature_sets import check_feature_sets
 from saddlepoint.measures.kernels import Kernel, Polynomial, between, mean_without_diagonal, u_statistic, within
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
@@ -21,7 +21,7 @@ NAME = "kernel-distance"
 KID = Polynomial()
 
 
-def kernel_distance(real: Tensor, fake: Tensor, kernel: Kernel = KID) -> float:
+def kernel_distance(real: Tensor, fake: Tensor, kernel: Kernel = KID, *, step: Step = unwatched) -> float:
     r"""`sum_{i!=j} k(x_i,x_j)/(n(n-1)) + sum_{i!=j} k(y_i,y_j)/(m(m-1)) - 2 mean_ij k(x_i,y_j)`, in float64.
 
     The kernel is `k(x,y) = (x . y / d + 1)^3`. All pairs are used: of all unbiased estimates of the squared MMD this has the
@@ -29,6 +29,7 @@ def kernel_distance(real: Tensor, fake: Tensor, kernel: Kernel = KID) -> float:
 
     Args:
         real, fake: features `[n, d]` and `[m, d]`, two rows or more.
+        step: told of rows that are done, of 2 n + m.
 
     Raises:
         InputError: fewer than two rows, different d, or features that are not finite.
@@ -39,7 +40,7 @@ def kernel_distance(real: Tensor, fake: Tensor, kernel: Kernel = KID) -> float:
     Source: Bińkowski et al. 2018, section 4; Gretton et al. 2012, equation 3.
     """
     check_feature_sets(NAME, real, fake)
-    return u_statistic(real.detach().double(), fake.detach().double(), kernel)
+    return u_statistic(real.detach().double(), fake.detach().double(), kernel, step)
 
 
 def kernel_distance_over_subsets(
@@ -123,7 +124,7 @@ class KernelDistance(Measure):
         self.check(evidence)
         kernel = Polynomial(self.degree, None, self.offset)
         real, fake = evidence.real.features.double(), evidence.fake.features.double()
-        value = kernel_distance(real, fake, kernel)
+        value = kernel_distance(real, fake, kernel, step=evidence.steps(2 * len(real) + len(fake)))
         if min(len(real), len(fake)) < 2 * BLOCKS:
             return {NAME: Estimate(value, len(fake), notes=(FEW,))}
         orders = streams.order(f"{NAME} real", len(real), len(real)), streams.order(f"{NAME} fake", len(fake), len(fake))

@@ -8,6 +8,8 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor
 
+from saddlepoint.measures.evidence import Step, unwatched
+
 # Kernel values that are held at a time: 32 MiB of float64.
 BLOCK = 2**22
 
@@ -77,8 +79,11 @@ class Within(NamedTuple):
     diagonal: Tensor
 
 
-def within(x: Tensor, weights: Tensor, kernel: Kernel) -> Within:
-    """Sums of `K = k(x, x)` with weights `[n, P]`, float64; holds 2^22 kernel values at a time, and computes each pair once."""
+def within(x: Tensor, weights: Tensor, kernel: Kernel, step: Step = unwatched) -> Within:
+    """Sums of `K = k(x, x)` with weights `[n, P]`, float64; holds 2^22 kernel values at a time, and computes each pair once.
+
+    `step` is told of rows that are done.
+    """
     forms = torch.zeros(weights.shape[1], dtype=torch.float64)
     rows, diagonal = torch.zeros(len(x), dtype=torch.float64), torch.empty(len(x), dtype=torch.float64)
     for start, stop in _chunks(len(x), len(x)):
@@ -88,14 +93,16 @@ def within(x: Tensor, weights: Tensor, kernel: Kernel) -> Within:
         rows[start:stop] += own.sum(1) + above.sum(1)
         rows[stop:] += above.sum(0)
         diagonal[start:stop] = own.diagonal()
+        step(stop - start)
     return Within(forms, rows, diagonal)
 
 
-def between(x: Tensor, y: Tensor, x_weights: Tensor, y_weights: Tensor, kernel: Kernel) -> Tensor:
+def between(x: Tensor, y: Tensor, x_weights: Tensor, y_weights: Tensor, kernel: Kernel, step: Step = unwatched) -> Tensor:
     """`u_p' k(x, y) v_p` for weights `[n, P]` and `[m, P]`: `[P]`, float64; holds 2^22 kernel values at a time."""
     forms = torch.zeros(x_weights.shape[1], dtype=torch.float64)
     for start, stop in _chunks(len(x), len(y)):
         forms += (x_weights[start:stop] * (kernel(x[start:stop], y) @ y_weights)).sum(0)
+        step(stop - start)
     return forms
 
 
@@ -114,10 +121,13 @@ def mean_without_diagonal(total: Tensor, diagonal: Tensor, n: int) -> Tensor:
     return (total - diagonal) / (n * (n - 1))
 
 
-def u_statistic(x: Tensor, y: Tensor, kernel: Kernel) -> float:
-    """`sum_{i!=j} k(x_i,x_j)/(n(n-1)) + sum_{i!=j} k(y_i,y_j)/(m(m-1)) - 2 mean_ij k(x_i,y_j)`: unbiased, may be negative."""
-    first, second = within(x, all_ones(x), kernel), within(y, all_ones(y), kernel)
-    cross = between(x, y, all_ones(x), all_ones(y), kernel)
+def u_statistic(x: Tensor, y: Tensor, kernel: Kernel, step: Step = unwatched) -> float:
+    """`sum_{i!=j} k(x_i,x_j)/(n(n-1)) + sum_{i!=j} k(y_i,y_j)/(m(m-1)) - 2 mean_ij k(x_i,y_j)`: unbiased, may be negative.
+
+    `step` is told of rows: `2 n + m` in all.
+    """
+    first, second = within(x, all_ones(x), kernel, step), within(y, all_ones(y), kernel, step)
+    cross = between(x, y, all_ones(x), all_ones(y), kernel, step)
     own = [mean_without_diagonal(side.forms, side.diagonal.sum(), len(side.rows)) for side in (first, second)]
     return float(own[0] + own[1] - 2 * cross / (len(x) * len(y)))
 

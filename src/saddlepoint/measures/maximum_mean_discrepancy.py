@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saddlepoint.errors import InputError
 from saddlepoint.measures.blocks import BLOCKS, FEW, block_error
-from saddlepoint.measures.evidence import Evidence, GaussianMixture
+from saddlepoint.measures.evidence import Evidence, GaussianMixture, Step, unwatched
 from saddlepoint.measures.feature_sets import check_feature_sets, check_features, is_shuffled
 from saddlepoint.measures.kernel_distance import block_values
 from saddlepoint.measures.kernels import (
@@ -99,7 +99,9 @@ class PermutationTest(NamedTuple):
     permuted: Tensor
 
 
-def permutation_test(real: Tensor, fake: Tensor, permutations: Tensor, kernel: Kernel | None = None) -> PermutationTest:
+def permutation_test(
+    real: Tensor, fake: Tensor, permutations: Tensor, kernel: Kernel | None = None, *, step: Step = unwatched
+) -> PermutationTest:
     r"""Compare the squared MMD with its values when the labels real and fake are dealt out anew.
 
     `p = (1 + #{permuted >= observed}) / (1 + P)`: a right level at any n. Each kernel value is computed once for all permutations;
@@ -109,6 +111,7 @@ def permutation_test(real: Tensor, fake: Tensor, permutations: Tensor, kernel: K
         real, fake: `[n, d]` and `[m, d]`.
         permutations: shuffles of 0 … n + m - 1, int64 `[P, n + m]`: in each, the first n are taken for real.
         kernel: as in `maximum_mean_discrepancy`.
+        step: told of samples that are done, of n + m.
 
     Raises:
         InputError: as `maximum_mean_discrepancy`; or rows of `permutations` are no shuffles.
@@ -128,7 +131,7 @@ def permutation_test(real: Tensor, fake: Tensor, permutations: Tensor, kernel: K
     pooled = torch.cat(_points(kernel, real, fake))
     chosen = torch.cat([torch.arange(n)[None], permutations[:, :n]])
     weights = torch.zeros(len(chosen), total, dtype=torch.float64).scatter_(1, chosen, 1.0).T.contiguous()
-    sums = within(pooled, weights, kernel)
+    sums = within(pooled, weights, kernel, step)
 
     first, row_sums = sums.forms, sums.rows @ weights
     cross = row_sums - first
@@ -254,7 +257,7 @@ class MaximumMeanDiscrepancy(_WithBandwidth):
         kernel, notes = self.gaussian(evidence, streams) if self.kernel == "gaussian" else (Polynomial(), ())
         total = len(real) + len(fake)
         shuffles = torch.stack([streams.order(f"{NAME} permutation", total, total) for _ in range(self.permutations)])
-        test = permutation_test(real, fake, shuffles, kernel)
+        test = permutation_test(real, fake, shuffles, kernel, step=evidence.steps(total))
         details = {"bandwidths": list(kernel.bandwidths)} if isinstance(kernel, Gaussian) else {}
         value = Estimate(test.unbiased, len(fake), notes=notes, details=details)
         if min(len(real), len(fake)) < 2 * BLOCKS:

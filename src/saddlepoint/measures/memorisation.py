@@ -297,13 +297,20 @@ class Memorisation(Measure):
         self.check(evidence)
         train, held_out = _present(evidence.train), _present(evidence.held_out)
         found: dict[str, Estimate] = {}
+        step = evidence.steps(2 + 2 * 3)
         for space in ("pixels", "features"):
             points, reals, known = (_points(sample, space) for sample in (evidence.fake, held_out, train))
-            fake_nearest, held_nearest = nearest(points, known), nearest(reals, known)
+            fake_nearest = nearest(points, known)
+            step(1)
+            held_nearest = nearest(reals, known)
+            step(1)
             found |= self._copying(space, points, known, fake_nearest, held_nearest, streams)
+            step(1)
         # The last space is that of the features.
         found["c-t"] = self._data_copying(evidence.fake, held_out, train, streams)
+        step(1)
         found["authenticity"] = _authentic(fake_nearest, held_nearest, known)
+        step(1)
         return found
 
     def _copying(

@@ -8,9 +8,9 @@ from pydantic import Field
 from torch import Tensor
 
 from saddlepoint.errors import InputError
-from saddlepoint.measures.evidence import Evidence
+from saddlepoint.measures.evidence import Evidence, Step, unwatched
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
-from saddlepoint.measures.neighbours import flat, radii, tiles, within
+from saddlepoint.measures.neighbours import CHUNK, flat, radii, tiles, within
 from saddlepoint.streams import Streams
 
 
@@ -21,7 +21,7 @@ class PrecisionRecall(NamedTuple):
     recall: float
 
 
-def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
+def precision_recall(real: Tensor, fake: Tensor, k: int = 3, *, step: Step = unwatched) -> PrecisionRecall:
     r"""Shares of the samples inside the other side's estimated manifold.
 
     A side's manifold is the union of the closed balls around its points that reach to their k-th *other* nearest neighbour:
@@ -35,6 +35,7 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
         real: features `[n, d]`.
         fake: features `[m, d]`.
         k: which other neighbour gives the radius.
+        step: told of tiles that are done, of the sum of `tile_counts`.
 
     Raises:
         InputError: k or fewer points on a side, features that are not finite or of different lengths.
@@ -47,14 +48,29 @@ def precision_recall(real: Tensor, fake: Tensor, k: int = 3) -> PrecisionRecall:
     PrecisionRecall(precision=1.0, recall=0.875)
     """
     real, fake = checked("precision-recall", real, fake, k)
-    real_radii, fake_radii = radii(real, k), radii(fake, k)
+    own, other, _ = tile_counts(len(real), len(fake))
+    real_radii = radii(real, k)
+    step(own)
+    fake_radii = radii(fake, k)
+    step(other)
     looks_real = torch.zeros(len(fake), dtype=torch.bool, device=fake.device)
     reached = torch.zeros(len(real), dtype=torch.bool, device=real.device)
     for tile in tiles(real, fake):
         rows, columns = tile.rows, tile.columns
         looks_real[columns] |= within(tile, real, fake, real_radii[rows, None], closed=True).any(0)
         reached[rows] |= within(tile, real, fake, fake_radii[None, columns], closed=True).any(1)
+        step(1)
     return PrecisionRecall(_share(looks_real), _share(reached))
+
+
+def tile_counts(n: int, m: int) -> tuple[int, int, int]:
+    """Tiles of distances: among n reals, among m fakes, between both.
+
+    >>> tile_counts(3 * CHUNK, 1)
+    (6, 1, 3)
+    """
+    reals, fakes = -(-n // CHUNK), -(-m // CHUNK)
+    return reals * (reals + 1) // 2, fakes * (fakes + 1) // 2, reals * fakes
 
 
 def checked(measure: str, real: Tensor, fake: Tensor, k: int) -> tuple[Tensor, Tensor]:
@@ -119,7 +135,8 @@ class ImprovedPrecisionRecall(Measure):
     def __call__(self, evidence: Evidence, streams: Streams) -> Mapping[str, Estimate]:
         self.check(evidence)
         n, m = len(evidence.real), len(evidence.fake)
-        shares = precision_recall(evidence.real.features, evidence.fake.features, self.k)
+        step = evidence.steps(sum(tile_counts(n, m)))
+        shares = precision_recall(evidence.real.features, evidence.fake.features, self.k, step=step)
         return {
             quantity: Estimate(value, m, notes=unequal(n, m), details={"k": self.k, "real": n})
             for quantity, value in shares._asdict().items()

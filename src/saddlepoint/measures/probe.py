@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saddlepoint.measures.evidence import Step, unwatched
 from saddlepoint.networks.layers import Convolution, Linear
 from saddlepoint.streams import Streams
 
@@ -71,12 +72,13 @@ class Probe(nn.Module):
         """What it says of all samples, `[n, outputs]`, 256 at a time."""
         return torch.cat([self(self.prepared(part)) for part in samples.split(SEEN_AT_A_TIME)])
 
-    def train_on(self, samples: Tensor, batches: Tensor, loss: Callable[[Tensor, Tensor], Tensor]) -> None:
+    def train_on(self, samples: Tensor, batches: Tensor, loss: Callable[[Tensor, Tensor], Tensor], step: Step = unwatched) -> None:
         """Adam with a rate of 2e-3 that falls to 0 in a line, one update for each row of `batches`.
 
         Args:
             batches: positions of samples, `[updates, batch]`.
             loss: from answers `[batch, outputs]` and their positions to a number.
+            step: told of each update.
         """
         optimizer = torch.optim.Adam(self.parameters(), lr=RATE)
         for update, rows in enumerate(batches):
@@ -84,6 +86,7 @@ class Probe(nn.Module):
             optimizer.zero_grad()
             loss(self(self.prepared(samples[rows])), rows).backward()
             optimizer.step()
+            step(1)
 
     @torch.no_grad()
     def _draw(self, streams: Streams, name: str) -> None:
