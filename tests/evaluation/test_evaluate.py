@@ -124,6 +124,19 @@ def test_all_stages_end(digits: Run) -> None:
         assert steps == total or " of " in what, what
 
 
+def test_measures_that_take_long_are_stages_with_a_total(digits: Run) -> None:
+    watch = Notebook()
+    measures = [MeanGap(), MEASURES["precision-recall"](), MEASURES["generalisation-gap"](repeats=1, updates=2)]
+    digits.evaluate(measures, n=60, watch=watch)
+    told = [(*stage, steps) for stage, steps in zip(watch.stages, watch.steps, strict=True)]
+    # What says nothing is a half, and its floor the other.
+    assert ("mean-gap (1 of 3)", 2, 2) in told
+    # Two sides and what is between.
+    assert ("precision-recall (2 of 3)", 3, 3) in told
+    assert ("precision-recall (2 of 3), floor", 3, 3) in told
+    assert ("generalisation-gap (3 of 3)", 6, 6) in told
+
+
 def test_defaults_suit_the_data() -> None:
     assert [measure.name for measure in default_measures(True, {"mixture"})] == list(POINTS)
     assert [measure.name for measure in default_measures(False, {"logits", "train", "held-out"})] == list(IMAGES)
