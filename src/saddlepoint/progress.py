@@ -30,11 +30,14 @@ class Gauge:
 
     Args:
         console: where to draw; a quiet one shows nothing.
+        beside: bars that are drawn on it already, among which its own is one.
+        fields: of its bar, as those need them.
     """
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, beside: Progress | None = None, **fields: Any) -> None:
         self._console = console
-        self._progress = Progress(
+        self._fields = fields
+        self._progress = beside or Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=10),
             MofNCompleteColumn(),
@@ -54,10 +57,8 @@ class Gauge:
         self._what, self._total, self._done = what, total, 0
         self._stage = time.perf_counter()
         self._progress.start()
-        if self._task is not None:
-            self._progress.remove_task(self._task)
-        self._task = self._progress.add_task(escape(what), total=total or None)
-        self._later.cancel()
+        self.over()
+        self._task = self._progress.add_task(escape(what), total=total or None, **self._fields)
         if not self._console.is_terminal and not self._console.quiet:
             self._later = Timer(SOON_SECONDS, self._line)
             self._later.daemon = True
@@ -71,7 +72,18 @@ class Gauge:
             self._line()
 
     def said(self, line: str) -> None:
-        self._console.print(escape(line), highlight=False, emoji=False, soft_wrap=True)
+        try:
+            self._console.print(escape(line), highlight=False, emoji=False, soft_wrap=True)
+        except OSError:
+            # A full disk under a redirected output is no reason to stop.
+            self._console.quiet = True
+
+    def over(self) -> None:
+        """The last stage is over, and no other begins."""
+        self._later.cancel()
+        if self._task is not None:
+            self._progress.remove_task(self._task)
+            self._task = None
 
     def stop(self) -> None:
         """Leave the terminal as it was."""
@@ -111,7 +123,10 @@ class Terminal:
         self._first = 0
         self._begun = 0.0
         self._printed = 0.0
-        self._last = ""
+        self._gauge = Gauge(console, self._progress, rate="", losses="")
+
+    def watching(self) -> Gauge:
+        return self._gauge
 
     def reading(self, done: int, total: int) -> None:
         if self._reading is None:
@@ -120,6 +135,7 @@ class Terminal:
         self._progress.update(self._reading, completed=done, total=total)
 
     def started(self, folder: Path, recipe: Recipe, source: Source, first: int) -> None:
+        self._gauge.over()
         if self._reading is not None:
             self._progress.remove_task(self._reading)
         for line in source.describe():
@@ -136,6 +152,7 @@ class Terminal:
         self._task = self._progress.add_task("updates", total=self._total, completed=first, rate="", losses="")
 
     def updated(self, update: int) -> None:
+        self._gauge.over()
         if self._task is not None and self._console.is_terminal:
             self._progress.update(self._task, completed=update)
 
@@ -160,7 +177,7 @@ class Terminal:
 
     def stop(self) -> None:
         """Leave the terminal as it was."""
-        self._progress.stop()
+        self._gauge.stop()
 
     def _print(self, text: str, **style: Any) -> None:
         try:

@@ -3,17 +3,21 @@
 import io
 import re
 import signal
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from rich.console import Console
 
 from saddlepoint import progress
+from saddlepoint.data.source import Source
 from saddlepoint.progress import Terminal
-from saddlepoint.recipe import load
+from saddlepoint.recipe import Recipe, load
 from saddlepoint.training import loop
 from tests.cli.command_line import DIGITS, draw, saddlepoint
+from tests.evaluation.samples import Notebook
 
 LINE = re.compile(r"^update (\d+)/8  [\d,]+ images/s  \d+ s left  discriminator -?[\d.e+-]+  generator -?[\d.e+-]+$", re.MULTILINE)
 
@@ -49,6 +53,72 @@ def test_a_live_line_in_a_terminal(here: Path, width: int) -> None:
     last = [line for line in screen(out.getvalue(), width).splitlines() if "images/s" in line][-1]
     assert re.search(r"updates .* 8/8 +[\d,]+ images/s 0:00:00 left D -?[\d.]+  G -?[\d.]+", last), last
     assert len(last.rstrip()) <= width
+
+
+GAP = "measures.names=[frechet-distance, {name: generalisation-gap, repeats: 1, updates: 60}]"
+MEASURED = ("dcgan", *DIGITS[1:4], "schedule.batch=8", "schedule.updates=2", "threads=1", "measures.every=1", "measures.n=100", GAP)
+
+
+def test_measuring_while_it_trains_is_told(here: Path) -> None:
+    class Watcher(loop.Nobody):
+        notebook = Notebook()
+
+        def watching(self) -> Notebook:
+            return self.notebook
+
+    loop.train(load(MEASURED[0], MEASURED[1:]), Path("run"), Watcher())
+    notebook = Watcher.notebook
+    told = [(*stage, steps) for stage, steps in zip(notebook.stages, notebook.steps, strict=True)]
+    # The first pass over the reals once, then each measurement.
+    assert told.count(("features of 179 held-out samples", 179, 179)) == 1
+    assert told.count(("moments of 100 real samples", 0, 0)) == 1
+    for stage in ("drawing 100 samples", "features of 100 fake samples"):
+        assert told.count((stage, 100, 100)) == 2
+    assert told.count(("generalisation-gap (2 of 2)", 180, 180)) == 2
+    # What a measure costs is said once.
+    assert len(notebook.lines) == 1
+
+
+def test_a_stage_is_shown_in_a_terminal_until_the_update_is_over() -> None:
+    out = io.StringIO()
+    terminal = Terminal(Console(file=out, force_terminal=True, width=100, color_system=None))
+    watch = terminal.watching()
+    watch.stage("a measure", 20)
+    watch.advanced(5)
+    terminal.stop()
+    assert re.search(r"a measure .*5/20", out.getvalue())
+    again = Terminal(Console(file=out, force_terminal=True, width=100, color_system=None))
+    again.watching().stage("another", 20)
+    again.updated(1)
+    shown = len(out.getvalue())
+    again.stop()
+    assert "another" not in out.getvalue()[shown:]
+
+
+def test_without_a_terminal_a_measurement_that_lasts_is_a_line(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(progress, "SOON_SECONDS", 0.05)
+    outcome = saddlepoint("train", *MEASURED, "--out", "run")
+    assert outcome.code == 0
+    assert re.search(r"^generalisation-gap \(2 of 2\): \d+/180  \d+ s left$", outcome.out, re.MULTILINE)
+    assert "\x1b" not in outcome.out
+
+
+def test_an_observer_that_watches_no_measures_still_observes(here: Path) -> None:
+    class Stranger:
+        def __init__(self) -> None:
+            self.updates: list[int] = []
+
+        def reading(self, done: int, total: int) -> None: ...
+        def started(self, folder: Path, recipe: Recipe, source: Source, first: int) -> None: ...
+        def updated(self, update: int) -> None:
+            self.updates.append(update)
+
+        def logged(self, update: int, values: Mapping[str, float], images_per_second: float) -> None: ...
+        def warned(self, message: str) -> None: ...
+
+    stranger: Any = Stranger()
+    loop.train(load(MEASURED[0], MEASURED[1:]), Path("run"), stranger)
+    assert stranger.updates == [1, 2]
 
 
 def test_reading_images_shows_progress(tmp_path: Path, here: Path) -> None:

@@ -249,16 +249,17 @@ def _say_costs(measures: Sequence[Measure], evidence: Evidence, watch: Watch) ->
     costly = {measure.name: measure.generated(evidence) for measure in measures if measure.own_samples}
     if not costly:
         return
-    seconds = _seconds_a_sample(evidence)
+    seconds = _seconds_a_sample(evidence, watch) if any(costly.values()) else 0.0
     for name, count in costly.items():
         drawn = f"draws up to {count:,} samples of its own, about {_duration(count * seconds)} on this machine"
         watch.said(f"{name}: {drawn if count else 'trains on the samples at hand'}, before what it computes of them")
 
 
-def _seconds_a_sample(evidence: Evidence) -> float:
+def _seconds_a_sample(evidence: Evidence, watch: Watch) -> float:
     generator = evidence.generator
     if generator is None:
         return 0.0
+    watch.stage("timing a small batch", 2 * TIMED)
     latents = generator.latents(0, TIMED)
     generator.see(generator.generate(latents))
     begun = time.perf_counter()

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from saddlepoint.data.source import Source
 from saddlepoint.errors import Diverged, InputError, Interrupted
+from saddlepoint.evaluation.watching import Unwatched, Watch
 from saddlepoint.recipe import Recipe
 from saddlepoint.schedules import Cosine, Linear
 from saddlepoint.training.assembly import choose_threads, computes_bfloat16, latents_of
@@ -45,6 +46,9 @@ class Observer(Protocol):
     def updated(self, update: int) -> None: ...
     def logged(self, update: int, values: Mapping[str, float], images_per_second: float) -> None: ...
     def warned(self, message: str) -> None: ...
+    def watching(self) -> Watch:
+        """Who is told of the stages of measuring while it trains; an observer without this is told nothing of them."""
+        ...
 
 
 class Nobody:
@@ -55,6 +59,8 @@ class Nobody:
     def updated(self, update: int) -> None: ...
     def logged(self, update: int, values: Mapping[str, float], images_per_second: float) -> None: ...
     def warned(self, message: str) -> None: ...
+    def watching(self) -> Watch:
+        return Unwatched()
 
 
 def train(recipe: Recipe, out: Path, observer: Observer | None = None) -> Path:
@@ -71,7 +77,7 @@ def train(recipe: Recipe, out: Path, observer: Observer | None = None) -> Path:
     first_weights = _first_weights(recipe)
     session = _session(recipe, recipe.data.open(observer.reading))
     _warm_start(session, first_weights)
-    measuring = _measuring(session)
+    measuring = _measuring(session, observer)
     with new_folder(out) as folder:
         _note_session(session, folder)
         write_recipe(folder, recipe)
@@ -109,7 +115,7 @@ def resume(run: Path, updates: int | None = None, observer: Observer | None = No
     else:
         session.restore(snapshot)
         warnings = _changes(snapshot.state["made_under"], _made_under(session)) + _ended_rates(recipe)
-    measuring = _measuring(session)
+    measuring = _measuring(session, observer)
     best = _best(snapshot)
     with _disk_told(folder), Events(folder.events, _events_bytes(snapshot)) as events:
         write_recipe(folder, recipe)
@@ -130,11 +136,12 @@ def _best(snapshot: Snapshot | None) -> Best | None:
     return None if snapshot is None else Best.read(snapshot.state.get("best"))
 
 
-def _measuring(session: Session) -> Measuring | None:
+def _measuring(session: Session, observer: Observer) -> Measuring | None:
     if session.recipe.measures.every is None:
         return None
+    watching: Callable[[], Watch] = getattr(observer, "watching", Unwatched)
     with _threads(choose_threads(session.recipe, session.source)):
-        return Measuring(session.recipe, session.source)
+        return Measuring(session.recipe, session.source, watching())
 
 
 def replay(run: Path, until: int, observer: Observer | None = None) -> None:
@@ -146,10 +153,11 @@ def replay(run: Path, until: int, observer: Observer | None = None) -> None:
     refuse_other_data(source, snapshot.state["data"])
     session = _session(recipe, source)
     session.restore(snapshot)
-    measuring = _measuring(session)
+    observer = observer or Nobody()
+    measuring = _measuring(session, observer)
     best = _best(snapshot)
     with _disk_told(folder), Events(folder.events, _events_bytes(snapshot)) as events:
-        _play(session, folder, events, observer or Nobody(), measuring, best=best, seconds=_seconds(snapshot), until=until)
+        _play(session, folder, events, observer, measuring, best=best, seconds=_seconds(snapshot), until=until)
 
 
 def refuse_other_data(source: Source, digest: str) -> None:

@@ -17,7 +17,7 @@ from saddlepoint.evaluation.naming import qualified
 from saddlepoint.evaluation.reals import Pictures, as_bytes, reals_of_source
 from saddlepoint.evaluation.request import refuse_early, what_is_there
 from saddlepoint.evaluation.subject import Judge, Subject
-from saddlepoint.evaluation.watching import Unwatched, Watch
+from saddlepoint.evaluation.watching import Once, Unwatched, Watch
 from saddlepoint.extractors.extractor import FeatureExtractor
 from saddlepoint.measures.measure import Measure
 from saddlepoint.networks.network import Discriminator, Generator
@@ -163,7 +163,7 @@ class Measuring:
         if section.best is not None:
             higher_is_better(section.best, self.measures)
         self._uses = frozenset(use for measure in self.measures for use in measure.uses)
-        watch = watch or Unwatched()
+        self._watch = watch = Once(watch or Unwatched())
         reals = reals_of_source(source, self._n, split="held-out", seed=recipe.seed, uses=self._uses, floor=False, watch=watch)
         self._reference: Reference = refer(reals, self._extractor, watch, self.measures)
 
@@ -179,8 +179,9 @@ class Measuring:
             provenance={"seed": self._recipe.seed, "update": session.trainer.updates},
         )
         seed = self._recipe.seed
-        subject = networks.subject(self._n, seed, self._uses, Unwatched())
-        return evaluate(subject, self._reference, self.measures, self._extractor, seed=seed, named=False, floors=False)
+        subject = networks.subject(self._n, seed, self._uses, self._watch)
+        asked = (self._reference, self.measures, self._extractor)
+        return evaluate(subject, *asked, seed=seed, named=False, floors=False, watch=self._watch)
 
     def better(self, best: Best | None, evaluation: Evaluation, update: int) -> Best | None:
         """The best of what there was and this; a value that is not better, or no number, changes nothing."""
