@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # Okabe and Ito's, which the colour-blind tell apart; each stands with a word as well.
-COLOURS = {"sees": "#0072B2", "looks better": "#D55E00", "blind": "#8a8a8a", "refuses": "#8a8a8a"}
-GROUNDS = {"sees": "white", "looks better": "#fdeee3", "blind": "#f4f4f4", "refuses": "#f4f4f4"}
+COLOURS = {"sees": "#0072B2", "looks better": "#D55E00", "in part": "#0072B2", "blind": "#8a8a8a", "refuses": "#8a8a8a"}
+GROUNDS = {"sees": "white", "looks better": "#fdeee3", "in part": "#f4f4f4", "blind": "#f4f4f4", "refuses": "#f4f4f4"}
 BAND, INK, PALE = "#d5d5d5", "#222222", "#6a6a6a"
 # In inches at 100 dots.
 WIDTH_INCHES, DPI = 14.0, 100
 LEFT, RIGHT, TOP, BOTTOM = 2.75, 0.15, 1.22, 0.55
 ROW, GAP = 0.80, 0.09
 LINE = 0.17
-MOST = 3000.0
+MOST = 10_000.0
 TICKS = (-1000, -100, -10, 0, 10, 100, 1000)
 
 
@@ -114,19 +114,16 @@ def _panel(axes: "Axes", response: Response, fault: str, doses: tuple[float, ...
     axes.plot(at, means, color=colour, linewidth=1.8)
     axes.set_yscale("symlog", linthresh=WIDTH, linscale=0.9)
     axes.set(xlim=(-0.03, 1.06), ylim=(-MOST, MOST))
-    if sight.dose is not None and sight.verdict != "refuses":
-        axes.plot(sight.dose, means[at.index(sight.dose)], "o", color=colour, markersize=6, zorder=3)
+    if sight.verdict != "refuses":
+        for dose in dict.fromkeys([*sight.doses[:1], *(sight.doses if sight.verdict == "in part" else ()), *sight.better]):
+            dot = COLOURS["looks better"] if dose in sight.better else colour
+            axes.plot(dose, means[at.index(dose)], "o", color=dot, markersize=6, zorder=3)
     _word(axes, sight, means[-1])
 
 
 def _word(axes: "Axes", sight: Sight, last: float) -> None:
-    text = "blind"
-    if sight.dose is not None:
-        text = {"looks better": "from {}: better?", "refuses": "refuses from {}"}.get(sight.verdict, "from {}").format(
-            f"{sight.dose:g}"
-        )
     y, place = (0.07, "bottom") if last >= 0 else (0.93, "top")
-    axes.text(0.03, y, text, transform=axes.transAxes, fontsize=8.5, color=COLOURS[sight.verdict], va=place, weight="bold")
+    axes.text(0.03, y, sight.words(), transform=axes.transAxes, fontsize=8.5, color=COLOURS[sight.verdict], va=place, weight="bold")
 
 
 def _within(shift: float) -> float:

@@ -10,34 +10,54 @@ WIDTH = 3.0
 # Of a quantity whose clean values are all one: what a step of it is counted in, as a share of the value.
 STILL = 1e-3
 
-Verdict = Literal["sees", "looks better", "blind", "refuses"]
+Verdict = Literal["sees", "looks better", "in part", "blind", "refuses"]
 
 
 @dataclass(frozen=True)
 class Sight:
-    """What a quantity sees of a fault.
+    """What a quantity sees of a fault: the doses at which every repeat is outside the band, all on one side.
 
     Args:
-        verdict: `looks better` where it sees the fault and takes it for an improvement; `refuses` where it will not judge it.
-        dose: the smallest from which on it sees the fault, or refuses; None when blind.
-        grows: whether its value is above the clean one there.
+        verdict: `sees` from the first of them on; `looks better` where it takes the fault for an improvement at all of them; `in
+            part` where it does not see a larger dose; `blind` at every dose; `refuses` where the measure will not judge such sets.
+        doses: seen, ascending; of `refuses`, the refused.
+        grows: for each of them, whether the value is above the clean one.
+        better: those at which the fault looks like an improvement.
     """
 
     verdict: Verdict
-    dose: float | None = None
-    grows: bool | None = None
+    doses: tuple[float, ...] = ()
+    grows: tuple[bool, ...] = ()
+    better: tuple[float, ...] = ()
 
-    def __str__(self) -> str:
-        """As a table shows it.
+    @property
+    def dose(self) -> float | None:
+        """The smallest; None when blind."""
+        return self.doses[0] if self.doses else None
 
-        >>> str(Sight("sees", 0.25, True)), str(Sight("blind"))
-        ('▲ 0.25', 'blind')
+    def words(self) -> str:
+        """In a few words.
+
+        >>> Sight("sees", (0.25, 0.5, 1.0), (True, False, False), (0.25,)).words()
+        'from 0.25, better at 0.25'
         """
         if self.dose is None:
-            return self.verdict
-        if self.verdict == "refuses":
-            return f"refuses {self.dose:g}"
-        return f"{'▲' if self.grows else '▼'} {self.dose:g}{' better' if self.verdict == 'looks better' else ''}"
+            return "blind"
+        listed = ", ".join(f"{dose:g}" for dose in self.doses)
+        if self.verdict == "in part":
+            return f"only at {listed}"
+        better = f", better at {', '.join(f'{dose:g}' for dose in self.better)}" if self.better else ""
+        tail = {"looks better": ": better?", "sees": better, "refuses": ""}[self.verdict]
+        return f"{'refuses ' if self.verdict == 'refuses' else ''}from {self.dose:g}{tail}"
+
+    def __str__(self) -> str:
+        """As a table shows it, with the direction at the first dose, then another that it takes.
+
+        >>> str(Sight("sees", (0.5, 1.0), (True, True))), str(Sight("sees", (0.5, 1.0), (True, False))), str(Sight("blind"))
+        ('▲ from 0.5', '▲▼ from 0.5', 'blind')
+        """
+        arrows = "".join("▲" if grows else "▼" for grows in dict.fromkeys(self.grows))
+        return f"{arrows} {self.words()}".lstrip()
 
 
 @dataclass(frozen=True)
@@ -75,26 +95,27 @@ class Response:
         return (value - self.centre) / (self.unit or STILL)
 
     def sight(self, fault: str) -> Sight:
-        """The smallest dose from which on, at every larger dose too, every repeat is outside the band of 3 standard deviations.
+        """At which doses every repeat is outside the band of 3 standard deviations, on the same side.
 
-        >>> response = Response("a", "A", True, (0.0, 1.0, 2.0), (0.5, 1.0), {"noise": ((9.0, 8.0), (-7.0, -9.0))})
+        >>> response = Response("a", "A", True, (0.0, 1.0, 2.0), (0.5, 1.0), {"noise": ((3.0, 8.0), (-7.0, -9.0))})
         >>> response.sight("noise")
-        Sight(verdict='looks better', dose=0.5, grows=True)
+        Sight(verdict='sees', doses=(1.0,), grows=(False,), better=())
         """
-        by_dose = self.faulty[fault]
-        refused = [dose for dose, values in zip(self.doses, by_dose, strict=True) if None in values]
+        by_dose = dict(zip(self.doses, self.faulty[fault], strict=True))
+        refused = tuple(dose for dose, values in by_dose.items() if None in values)
         if refused:
-            return Sight("refuses", refused[0])
-        first = None
-        for dose, values in reversed(list(zip(self.doses, by_dose, strict=True))):
+            return Sight("refuses", refused)
+        seen = {}
+        for dose, values in by_dose.items():
             shifts = [self.shift(value) for value in values if value is not None]
-            if not (min(shifts) > WIDTH or max(shifts) < -WIDTH):
-                break
-            first = dose, shifts[0] > 0
-        if first is None:
+            if min(shifts) > WIDTH or max(shifts) < -WIDTH:
+                seen[dose] = shifts[0] > WIDTH
+        if not seen:
             return Sight("blind")
-        dose, grows = first
-        return Sight("looks better" if self.higher_is_better is grows else "sees", dose, grows)
+        better = tuple(dose for dose, grows in seen.items() if grows is self.higher_is_better)
+        to_the_end = self.doses[-len(seen) :] == tuple(seen)
+        verdict: Verdict = "in part" if not to_the_end else "looks better" if len(better) == len(seen) else "sees"
+        return Sight(verdict, tuple(seen), tuple(seen.values()), better)
 
     def to_mapping(self) -> dict[str, Any]:
         """Plain JSON values: the raw values, and what is seen of each fault."""
