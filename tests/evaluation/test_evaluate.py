@@ -25,6 +25,7 @@ from saddlepoint.measures.evidence import Sample
 from saddlepoint.measures.measure import Measure
 from saddlepoint.storage import cache_folder
 from saddlepoint.streams import Streams
+from tests.evaluation.conftest import POINTS as POINTS_RUN
 from tests.evaluation.samples import Dice, MeanGap, Notebook, Wide, gap, points, registered
 
 SPLITS: tuple[Split, Split] = ("train", "held-out")
@@ -139,6 +140,18 @@ def test_measures_that_take_long_are_stages_with_a_total(digits: Run) -> None:
     assert ("precision-recall (2 of 3)", 3, 3) in told
     assert ("precision-recall (2 of 3), floor", 3, 3) in told
     assert ("generalisation-gap (3 of 3)", 6, 6) in told
+
+
+@pytest.mark.parametrize(("objective", "threshold"), [("vanilla", 0.0), ("lsgan", 0.5), ("wasserstein", "midway")])
+def test_the_discriminators_threshold_is_its_objectives(objective: str, threshold: float | str, here: Path) -> None:
+    run = saddlepoint.train("gan", out=here / objective, **{**POINTS_RUN, "updates": 1, "objective": objective})
+    name = "discriminator-overfitting"
+    value = run.evaluate([name], n=50)[f"{name}.train-accuracy"]
+    assert value.card.protocol["fields"] == {"threshold": threshold}
+    if threshold != "midway":
+        assert value.details["threshold"] == threshold
+    given = run.evaluate([{"name": name, "threshold": 3}], n=50)[f"{name}.train-accuracy"]
+    assert given.card.protocol["fields"] == {"threshold": 3.0}
 
 
 def test_defaults_suit_the_data() -> None:

@@ -48,7 +48,7 @@ def test_ends_of_the_scale() -> None:
 
 def test_accuracies_at_both_thresholds() -> None:
     sides = torch.tensor([1.0, 2.0, -1.0, 0.0]), torch.tensor([-3.0, 1.0]), torch.tensor([0.0, -4.0, 5.0, -5.0])
-    at_zero = DiscriminatorOverfitting()(evidence(*sides), Streams(0))
+    at_zero = DiscriminatorOverfitting(threshold=0.0)(evidence(*sides), Streams(0))
     assert {name: at_zero[name].mean for name in at_zero} == {
         "train-accuracy": 0.5,
         "held-out-accuracy": 0.5,
@@ -61,11 +61,23 @@ def test_accuracies_at_both_thresholds() -> None:
     assert midway["fake-accuracy"].mean == 0.5
 
 
+def test_the_threshold_is_the_objectives_where_nobody_gives_one() -> None:
+    sides = evidence(torch.tensor([0.4, 2.0]), torch.tensor([0.6, 1.0]), torch.tensor([0.2, 0.7]))
+    measure = DiscriminatorOverfitting()
+    assert measure.of_run(0.5).model_dump() == {"threshold": 0.5}
+    assert measure.of_run(None).model_dump() == {"threshold": "midway"}
+    assert DiscriminatorOverfitting(threshold=0).of_run(0.5).model_dump() == {"threshold": 0.0}
+    assert measure.of_run(0.5)(sides, Streams(0))["train-accuracy"].mean == 0.5
+    assert measure.of_run(0.0)(sides, Streams(0))["fake-accuracy"].mean == 0
+    # Of no run: midway, (1.2 + 0.45) / 2.
+    assert measure(sides, Streams(0))["train-accuracy"].details["threshold"] == pytest.approx(0.825)
+
+
 def test_a_constant_discriminator_has_no_ratio_and_says_so() -> None:
     constant = [torch.full((n,), 0.1) for n in (7, 11, 13)]
     found = DiscriminatorOverfitting()(evidence(*constant), Streams(0))
     assert "overfitting-ratio" not in found
-    assert (found["train-accuracy"].mean, found["fake-accuracy"].mean) == (1, 0)
+    assert (found["train-accuracy"].mean, found["fake-accuracy"].mean) == (0, 1)
     assert "r_v is undefined" in found["train-accuracy"].notes[0]
     with pytest.raises(InputError, match="r_v is undefined"):
         overfitting_ratio(*constant)
@@ -74,7 +86,7 @@ def test_a_constant_discriminator_has_no_ratio_and_says_so() -> None:
 def test_what_is_rough_is_said() -> None:
     sides = [draws(0, name, 30, 0.0) for name in "thf"]
     assert "alike within error" in DiscriminatorOverfitting()(evidence(*sides), Streams(0))["overfitting-ratio"].notes[0]
-    critic = DiscriminatorOverfitting()(
+    critic = DiscriminatorOverfitting(threshold=0)(
         evidence(*(draws(0, n, 30, m) for n, m in (("t", 60.0), ("h", 59.0), ("f", 50.0)))), Streams(0)
     )
     assert "midway" in critic["fake-accuracy"].notes[-1]

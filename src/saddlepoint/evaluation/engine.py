@@ -158,6 +158,8 @@ def evaluate(
     """
     watch = watch or Unwatched()
     fake = see(extractor, subject.fakes, f"features of {len(subject.fakes)} fake samples", watch)
+    if subject.judge is not None:
+        measures = [measure.of_run(subject.boundary) for measure in measures]
     evidence = _evidence(subject, reference, fake, measures, extractor, watch)
     problems = {measure: measure.problems(evidence) for measure in measures}
     fit = [measure for measure in measures if not problems[measure]]

@@ -37,6 +37,7 @@ class Subject:
         provenance: where it is from.
         drawing: its generator, if there is one.
         judge: its discriminator in eval mode, from images in [-1, 1] or points to scores `[n]`.
+        boundary: the score above which its objective says "real"; None where it says no such thing.
         encoder: its encoder, if its game has one.
     """
 
@@ -45,6 +46,7 @@ class Subject:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     drawing: Drawing | None = None
     judge: Judge | None = None
+    boundary: float | None = None
     encoder: Encoding | None = None
 
     def scored(self, sample: Sample) -> Sample:

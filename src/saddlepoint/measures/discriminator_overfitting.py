@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import Field
@@ -17,7 +17,7 @@ from saddlepoint.streams import Streams
 # Below this share of the largest score, a gap of means is rounding.
 ROUNDING = 1e-9
 
-Threshold = Literal["zero", "midway"]
+Threshold = Annotated[float, Field(allow_inf_nan=False)] | Literal["midway"] | None
 
 
 class Ratio(NamedTuple):
@@ -92,8 +92,16 @@ class DiscriminatorOverfitting(Measure):
 }"""
 
     threshold: Threshold = Field(
-        default="zero", description="a score above it says real: zero, or midway between the means of training reals and of fakes"
+        default=None,
+        description="a score above it says real: a number, or midway between the means of training reals and of fakes; "
+        "null is what the run's objective says, midway where it says nothing",
     )
+
+    def of_run(self, boundary: float | None) -> "DiscriminatorOverfitting":
+        """With the objective's boundary as its threshold, midway where there is none; one that was given stays."""
+        if self.threshold is not None:
+            return self
+        return type(self)(threshold="midway" if boundary is None else boundary)
 
     def problems(self, evidence: Evidence) -> list[str]:
         known = super().problems(evidence)
@@ -104,15 +112,15 @@ class DiscriminatorOverfitting(Measure):
         self.check(evidence)
         scores = _scores(evidence)
         means = {side: float(found.double().mean()) for side, found in scores.items()}
-        threshold = 0.0 if self.threshold == "zero" else (means["train"] + means["fake"]) / 2
+        threshold = self.threshold if isinstance(self.threshold, float) else (means["train"] + means["fake"]) / 2
         details: dict[str, Any] = {
             "threshold": threshold,
             "mean scores": means,
             "samples": {side: len(found) for side, found in scores.items()},
         }
         notes, ratio = _ratio(scores)
-        if self.threshold == "zero" and _one_sided(scores):
-            notes += ("Every score has one sign: for a critic set threshold to midway.",)
+        if _one_sided(scores, threshold):
+            notes += ("Every score is on one side of the threshold: for a critic set it to midway.",)
         right = {
             "train-accuracy": scores["train"] > threshold,
             "held-out-accuracy": scores["held-out"] > threshold,
@@ -141,8 +149,9 @@ def _ratio(scores: Mapping[str, Tensor]) -> tuple[tuple[str, ...], Ratio | None]
     return (), ratio
 
 
-def _one_sided(scores: Mapping[str, Tensor]) -> bool:
-    return all(bool((found > 0).all()) for found in scores.values()) or all(bool((found <= 0).all()) for found in scores.values())
+def _one_sided(scores: Mapping[str, Tensor], threshold: float) -> bool:
+    above = torch.cat([found > threshold for found in scores.values()])
+    return bool(above.all()) or not bool(above.any())
 
 
 def _share(hits: Tensor, n: int, notes: tuple[str, ...], details: Mapping[str, Any]) -> Estimate:

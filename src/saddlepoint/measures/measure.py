@@ -77,6 +77,10 @@ class Measure(Record):
         """The fewest samples of each side that give a right number."""
         return 2
 
+    def of_run(self, boundary: float | None) -> "Measure":
+        """The measure as it is of a run whose objective says "real" of scores above `boundary`; None where it says nothing."""
+        return self
+
     @abstractmethod
     def __call__(self, evidence: Evidence, streams: Streams) -> Mapping[str, Estimate]:
         """The estimates by quantity.

@@ -103,6 +103,7 @@ class Networks:
             provenance=self.provenance,
             drawing=drawing,
             judge=self._judge(self.discriminator()) if "scores" in uses else None,
+            boundary=self.recipe.objective.boundary,
         )
 
     def _judge(self, discriminator: Discriminator) -> Judge:

@@ -192,7 +192,7 @@ def discriminator_overfitting(record: DiscriminatorOverfitting) -> Iterator[Case
     yield Case(
         "four scores a side",
         f"scores {', '.join(f'{side} {list(values)}' for side, values in scores.items())}: accuracies, r_v",
-        pinned(record, threshold="zero"),
+        pinned(record, threshold=0.0),
         Evidence(train, fake, train, held_out),
         {"train-accuracy": 0.75, "held-out-accuracy": 0.5, "fake-accuracy": 0.75, "overfitting-ratio": 1.25 / 2.0},
         (Slip("fakes are judged right when they look real", lambda came: came[2] == 0.25),),
