@@ -142,6 +142,16 @@ def test_measures_that_take_long_are_stages_with_a_total(digits: Run) -> None:
     assert ("generalisation-gap (3 of 3)", 6, 6) in told
 
 
+def test_what_is_the_same_in_pixels_and_in_features_stands_once(digits: Run, ring: Run) -> None:
+    measure = MEASURES["memorisation"](resamples=100)
+    apart = [value.title for value in digits.evaluate([measure], n=60).values]
+    assert [title for title in apart if "copying A" in title] == ["copying A (pixels)", "copying A (digits classifier)"]
+    for run, extractor, named in ((digits, "pixels", "pixels"), (ring, None, "coordinates")):
+        titles = [value.title for value in run.evaluate([measure], n=60, extractor=extractor).values]
+        assert len(titles) == len(set(titles)) == 4
+        assert [title for title in titles if "copying A" in title] == [f"copying A ({named})"]
+
+
 @pytest.mark.parametrize(("objective", "threshold"), [("vanilla", 0.0), ("lsgan", 0.5), ("wasserstein", "midway")])
 def test_the_discriminators_threshold_is_its_objectives(objective: str, threshold: float | str, here: Path) -> None:
     run = saddlepoint.train("gan", out=here / objective, **{**POINTS_RUN, "updates": 1, "objective": objective})

@@ -185,7 +185,7 @@ def evaluate(
                 raise
             lines += error.problems
             continue
-        for name, estimate in estimates.items():
+        for name, estimate in _told_apart(measure, estimates, extractor).items():
             values.append(_value(measure, name, estimate, floor.get(name), subject, reference, extractor, provenance or {}))
     return Evaluation(tuple(values), tuple(f"left out: {line}" for line in dict.fromkeys(lines)))
 
@@ -280,6 +280,14 @@ def _halves(reference: Reference, n: int) -> tuple[Sample, Sample] | None:
         return (real, floor) if size else None
     both = _joined_samples(real, floor)
     return (both.rows(slice(0, size)), both.rows(slice(size, 2 * size))) if size > 0 else None
+
+
+def _told_apart(measure: Measure, estimates: Mapping[str, Estimate], extractor: FeatureExtractor) -> Mapping[str, Estimate]:
+    """Where features are the pixels, without what is in pixels and stands there once more, under the same title, in features."""
+    if extractor.name != "pixels":
+        return estimates
+    last = {title_of(measure, name, extractor.title): name for name in estimates}
+    return {name: estimates[name] for name in last.values()}
 
 
 def _between(measure: Measure, evidence: Evidence, halves: tuple[Sample, Sample] | None) -> Evidence | None:
