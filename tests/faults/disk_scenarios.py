@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from saddlepoint.training.checkpoints import read_checkpoint, updates_at_hand
@@ -117,6 +118,49 @@ def test_a_read_only_disk(disk: Disk, run_on_disk: Path) -> None:
     finally:
         disk.is_writable()
     assert saddlepoint("resume", str(run_on_disk), "--prove", "5").code == 0
+
+
+EVALUATE = ("evaluate", "-n", "50", "--measures", "frechet-distance")
+
+
+def test_values_on_a_full_disk_are_whole_or_not_there(disk: Disk, run_on_disk: Path, here: Path) -> None:
+    assert saddlepoint(*EVALUATE, str(run_on_disk)).code == 0
+    before = listing(disk.path)
+    assert "run/measures.json" in before
+    np.save(here / "points.npy", np.random.default_rng(0).normal(size=(50, 2)))
+    disk.is_full(left=100)
+    for place, words in (
+        (run_on_disk / "measures.json", (str(run_on_disk), "--seed", "1")),
+        (disk.path / "values.json", ("points.npy", "--against", "8-gaussians", "--out", str(disk.path / "values.json"))),
+    ):
+        outcome = saddlepoint(*EVALUATE, *words)
+        # A stage that lasts is a line too.
+        refused = [line for line in outcome.lines if line.startswith("saddlepoint: ")]
+        told(Outcome(outcome.code, outcome.out, "\n".join(refused)), place, "make it writable, with room")
+        assert outcome.out == ""
+    assert {name: content for name, content in listing(disk.path).items() if name != "filler"} == before
+    held = saddlepoint("evaluate", str(run_on_disk / "measures.json"), "--json").json
+    assert [value["name"] for value in held[0]["values"]] == ["frechet-distance"]
+    disk.has_room()
+    assert saddlepoint(*EVALUATE, str(run_on_disk), "--seed", "1").code == 0
+
+
+def test_a_read_only_run_is_not_evaluated_and_its_samples_are(disk: Disk, run_on_disk: Path, here: Path) -> None:
+    assert saddlepoint(*EVALUATE, str(run_on_disk)).code == 0
+    before = listing(disk.path)
+    disk.is_read_only()
+    try:
+        outcome = saddlepoint(*EVALUATE, str(run_on_disk), "--seed", "1")
+        told(outcome, run_on_disk / "measures.json", "make it writable")
+        assert outcome.out == ""
+        assert listing(disk.path) == before
+        assert saddlepoint("evaluate", str(run_on_disk / "measures.json")).code == 0
+        sampled = saddlepoint("sample", str(run_on_disk), "--as", "files", "-n", "50", "--out", str(here / "samples"))
+    finally:
+        disk.is_writable()
+    if isinstance(disk, Mounted):
+        assert sampled.code == 0
+        assert saddlepoint(*EVALUATE, str(here / "samples"), "--against", "digits").code == 0
 
 
 def test_a_read_only_run_gives_samples_and_a_page_elsewhere(disk: Disk, run_on_disk: Path, here: Path) -> None:

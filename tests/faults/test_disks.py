@@ -15,7 +15,7 @@ from tests.faults.disks import MOUNTED, namespaces
 def scenarios_passed(tmp_path: Path, *before: str, **environment: str) -> None:
     """Run them with pytest, behind the words `before`; all of them pass."""
     number = len([name for name in vars(disk_scenarios) if name.startswith("test_")])
-    assert number == 7
+    assert number == 9
     words = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "--basetemp", str(tmp_path / "inner"), str(disk_scenarios.__file__)]
     done = subprocess.run(
         [*before, sys.executable, *words],
