@@ -1,7 +1,7 @@
 """From evidence to values: one feature pass, every measure on it, the floor beside, a card on each.
 
-Memory: the samples as bytes and their features in float32, `n (C H W + 4 d)` bytes a side; a measure that uses the training set
-has all of it. One batch is in the extractor at a time.
+Memory: of fakes, reals and the floor's reals the bytes, features and logits, `n (C H W + 4 (d + K))` bytes each, and copies of them
+on the way; a measure that uses the training set has all of it. One batch is in the extractor at a time.
 """
 
 import time
