@@ -38,10 +38,16 @@ class Case:
     unasked: str | None = None
 
 
-def sample(rows: Sequence[Sequence[float]] | Tensor, **seen: Tensor) -> Sample:
+def sample(
+    rows: Sequence[Sequence[float]] | Tensor,
+    *,
+    logits: Tensor | None = None,
+    labels: Tensor | None = None,
+    scores: Tensor | None = None,
+) -> Sample:
     """Points `[n, d]`, which are their own features."""
     points = rows if isinstance(rows, Tensor) else torch.tensor(rows, dtype=torch.float32)
-    return Sample(points, points, **seen)
+    return Sample(points, points, logits, labels, scores)
 
 
 def pinned(record: Measure, **fields: object) -> Measure:
