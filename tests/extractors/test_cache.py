@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from queue import Empty
 
@@ -13,7 +14,8 @@ from torch import Tensor, nn
 
 from saddlepoint.extractors import EXTRACTORS, ModuleExtractor, Seen, features_of
 from saddlepoint.extractors import cache as cache_room
-from saddlepoint.extractors.cache import content_of, features_key, key_of, remembered, seen_once
+from saddlepoint.extractors.cache import content_of, features_key, key_of, moments_key, remembered, seen_once
+from saddlepoint.extractors.extractor import FeatureExtractor
 from tests.extractors.conftest import pictures
 
 
@@ -63,20 +65,21 @@ def test_what_is_found_may_be_written_to_and_stays(cache: Path) -> None:
     assert extractor.saw == 3
 
 
-def test_what_changes_the_key() -> None:
+@pytest.mark.parametrize("key", [features_key, moments_key])
+def test_what_changes_the_key(key: Callable[[Tensor, FeatureExtractor], str]) -> None:
     images, extractor = pictures(4), EXTRACTORS["pixels"]().open()
-    keys = {features_key(images, extractor)}
+    keys = {key(images, extractor)}
     changed = images.clone()
     changed[3, 2, 15, 15] ^= 1
-    keys.add(features_key(changed, extractor))
-    keys.add(features_key(images.flip(0), extractor))
-    keys.add(features_key(images[:3], extractor))
-    keys.add(features_key(images.reshape(4, 3, 8, 32), extractor))
-    keys.add(features_key(images, EXTRACTORS["efficientnet-lite0"]().open()))
-    keys.add(features_key(images, ModuleExtractor(nn.Flatten(), title="flat")))
-    keys.add(features_key(images, ModuleExtractor(nn.Flatten(), title="flat", preprocessing="other")))
+    keys.add(key(changed, extractor))
+    keys.add(key(images.flip(0), extractor))
+    keys.add(key(images[:3], extractor))
+    keys.add(key(images.reshape(4, 3, 8, 32), extractor))
+    keys.add(key(images, EXTRACTORS["efficientnet-lite0"]().open()))
+    keys.add(key(images, ModuleExtractor(nn.Flatten(), title="flat")))
+    keys.add(key(images, ModuleExtractor(nn.Flatten(), title="flat", preprocessing="other")))
     assert len(keys) == 8
-    assert features_key(images.clone(), EXTRACTORS["pixels"]().open()) in keys
+    assert key(images.clone(), EXTRACTORS["pixels"]().open()) in keys
 
 
 def test_the_content_of_large_sets_is_read_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
