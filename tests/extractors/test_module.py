@@ -193,3 +193,11 @@ def test_the_command_line_takes_one(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert done.exit_code == 0, done.output
     assert "FD (encoder)" in done.stdout
     sys.modules.pop("features_typed")
+
+
+def test_a_function_that_takes_images_is_no_extractor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_that_sees.py").write_text("def features(x):\n    return x.flatten(1)\n")
+    monkeypatch.chdir(tmp_path)
+    for place in ("mine_that_sees", "mine_that_sees.py"):
+        with pytest.raises(InputError, match=r"cannot be called without arguments .*; give a torch module"):
+            extractor_of(f"{place}:features")

@@ -19,6 +19,7 @@ from saddlepoint.measures import (
     maximum_mean_discrepancy,
     permutation_test,
 )
+from saddlepoint.measures.blocks import BLOCKED
 from saddlepoint.measures.evidence import Evidence, GaussianMixture, Sample
 from saddlepoint.measures.kernels import Gaussian, Polynomial, median_distance, squared_distances
 from saddlepoint.measures.maximum_mean_discrepancy import gaussian_kernel
@@ -257,7 +258,7 @@ def test_the_record() -> None:
     assert found[f"{NAME}-biased"].mean == pytest.approx(maximum_mean_discrepancy(real, fake, kernel, biased=True), rel=1e-10)
     assert value.details["bandwidths"] == pytest.approx(list(kernel.bandwidths))
     assert value.n == 45
-    assert value.notes == ()
+    assert value.notes == (BLOCKED,)
     blocks = np.array(value.details["blocks"])
     assert value.error == pytest.approx(blocks.std(ddof=1) / math.sqrt(10))
     assert value.interval is not None
@@ -271,11 +272,12 @@ def test_the_record() -> None:
 
 def test_the_records_kernels() -> None:
     real, fake = normal(0, 60), normal(1, 45, shift=0.3)
-    (note,) = measured(evidence(real, fake))[NAME].notes
+    note, blocked = measured(evidence(real, fake))[NAME].notes
     assert "no held-out reals" in note
+    assert blocked == BLOCKED
     fixed = measured(evidence(real, fake), bandwidth=2.0, multiples=(0.5, 1.0))[NAME]
     assert fixed.mean == pytest.approx(maximum_mean_discrepancy(real, fake, Gaussian((1.0, 2.0))), rel=1e-10)
-    assert fixed.notes == ()
+    assert fixed.notes == (BLOCKED,)
     polynomial = measured(evidence(real, fake), kernel="polynomial")[NAME]
     assert polynomial.mean == pytest.approx(kernel_distance(real, fake), rel=1e-10)
     assert "bandwidths" not in polynomial.details

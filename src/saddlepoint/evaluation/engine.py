@@ -5,7 +5,7 @@ on the way; a measure that uses the training set has all of it. One batch is in 
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,6 +53,12 @@ class Evaluation:
     values: tuple[Value, ...]
     left_out: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[Value]:
+        return iter(self.values)
 
     def __getitem__(self, name: str) -> Value:
         """The value of a measure with one quantity, or of `MEASURE.QUANTITY`."""

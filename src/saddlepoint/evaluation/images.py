@@ -146,7 +146,7 @@ def _decode(
 def _mixed(root: Path, sizes: Counter[tuple[int, int]]) -> str:
     shown = ", ".join(f"{width} x {height} ({count})" for (width, height), count in sizes.most_common(3))
     more = ", …" if len(sizes) > 3 else ""
-    return f"images: {len(sizes)} sizes in {root}: {shown}{more}; give a resolution to bring them to, or images of one size"
+    return f"images: {len(sizes)} sizes in {root}: {shown}{more}; give a resolution (in Python), or images of one size"
 
 
 def _read_arrays(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:

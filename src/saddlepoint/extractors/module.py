@@ -126,9 +126,10 @@ def extractor_of(reference: str, device: str = "cpu") -> FeatureExtractor:
     place, _, name = reference.partition(":")
     if not place or not name.isidentifier():
         raise InputError([f"extractor: {reference} is not module:object, as in my_features:encoder"])
+    place = place.removesuffix(".py")
     found = _imported(reference, place, name)
     if callable(found) and not isinstance(found, nn.Module) and not _sees(found):
-        found = found()
+        found = _made(reference, found)
     if isinstance(found, nn.Module):
         return ModuleExtractor(found, title=name, device=device)
     if not _sees(found):
@@ -138,6 +139,19 @@ def extractor_of(reference: str, device: str = "cpu") -> FeatureExtractor:
         )
     extractor: FeatureExtractor = found
     return extractor
+
+
+def _made(reference: str, function: Callable[[], Any]) -> Any:
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        raise InputError(
+            [f"extractor: {reference} is a function that cannot be called without arguments ({error}); give a torch module"]
+        ) from None
+    except ValueError:
+        # A built-in function says nothing of its arguments.
+        pass
+    return function()
 
 
 def _imported(reference: str, place: str, name: str) -> Any:

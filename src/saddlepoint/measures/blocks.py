@@ -6,6 +6,11 @@ from typing import NamedTuple
 
 BLOCKS = 10
 
+# The note of a value whose error is that of blocks.
+BLOCKED = (
+    f"error and interval are those of the mean over {BLOCKS} disjoint blocks: this value, of all samples, is surer than they say"
+)
+
 # The note of a value that has no error.
 FEW = f"fewer than {2 * BLOCKS} samples of a side: its error cannot be said"
 

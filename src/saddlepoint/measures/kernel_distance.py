@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import Tensor
 
 from saddlepoint.errors import InputError
-from saddlepoint.measures.blocks import BLOCKS, FEW, block_error
+from saddlepoint.measures.blocks import BLOCKED, BLOCKS, FEW, block_error
 from saddlepoint.measures.evidence import Evidence, Step, unwatched
 from saddlepoint.measures.feature_sets import check_feature_sets
 from saddlepoint.measures.kernels import Kernel, Polynomial, between, mean_without_diagonal, u_statistic, within
@@ -130,4 +130,4 @@ class KernelDistance(Measure):
         orders = streams.order(f"{NAME} real", len(real), len(real)), streams.order(f"{NAME} fake", len(fake), len(fake))
         values = block_values(real, fake, orders, kernel)
         spread = block_error(values)
-        return {NAME: Estimate(value, len(fake), spread.error, spread.interval, details={"blocks": values})}
+        return {NAME: Estimate(value, len(fake), spread.error, spread.interval, (BLOCKED,), {"blocks": values})}

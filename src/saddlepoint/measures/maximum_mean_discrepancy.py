@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor
 
 from saddlepoint.errors import InputError
-from saddlepoint.measures.blocks import BLOCKS, FEW, block_error
+from saddlepoint.measures.blocks import BLOCKED, BLOCKS, FEW, block_error
 from saddlepoint.measures.evidence import Evidence, GaussianMixture, Step, unwatched
 from saddlepoint.measures.feature_sets import check_feature_sets, check_features, is_shuffled
 from saddlepoint.measures.kernel_distance import block_values
@@ -266,7 +266,8 @@ class MaximumMeanDiscrepancy(_WithBandwidth):
             orders = streams.order(f"{NAME} real", len(real), len(real)), streams.order(f"{NAME} fake", len(fake), len(fake))
             blocks = block_values(*_points(kernel, real, fake), orders, kernel)
             spread = block_error(blocks)
-            value = replace(value, error=spread.error, interval=spread.interval, details={**details, "blocks": blocks})
+            value = replace(value, error=spread.error, interval=spread.interval)
+            value = replace(value, notes=(*notes, BLOCKED), details={**details, "blocks": blocks})
         chance = math.sqrt(test.p * (1 - test.p) / self.permutations)
         return {
             NAME: value,
@@ -305,4 +306,4 @@ class ExactMaximumMeanDiscrepancy(_WithBandwidth):
             for rows in streams.order(EXACT, len(fake), len(fake))[: BLOCKS * size].split(size)
         ]
         spread = block_error(blocks)
-        return {EXACT: Estimate(value, len(fake), spread.error, spread.interval, notes, {**details, "blocks": blocks})}
+        return {EXACT: Estimate(value, len(fake), spread.error, spread.interval, (*notes, BLOCKED), {**details, "blocks": blocks})}

@@ -21,6 +21,10 @@ NEAR = 0.01
 SHOWN, SHOWN_NEIGHBOURS = 10, 5
 BLOCK = 2**20
 FLAGGED = 3.0
+SUSPICIOUS = (
+    "more than 3 standard errors below the held-out samples: copying, where A and C_T say so too; "
+    "else samples that lie where the data is sparse"
+)
 
 Cell = tuple[int, int, int]
 
@@ -362,7 +366,7 @@ class Memorisation(Measure):
 def _authentic(fake: Nearest, held_out: Nearest, train: Tensor) -> Estimate:
     found = authenticity(fake, held_out, train)
     difference = found.fake - found.held_out
-    notes = ("copying: more than 3 standard errors below the held-out samples",) if difference < -FLAGGED * found.error else ()
+    notes = (SUSPICIOUS,) if difference < -FLAGGED * found.error else ()
     interval = difference - 1.96 * found.error, difference + 1.96 * found.error
     details = {"generated": found.fake, "held-out": found.held_out}
     return Estimate(difference, len(fake.distances), found.error, interval, notes, details)

@@ -135,7 +135,9 @@ class ModesCounted(Measure):
 
     def problems(self, evidence: Evidence) -> list[str]:
         known = super().problems(evidence)
-        return known if evidence.mixture is None else known + _problems(evidence.fake.coordinates, evidence.mixture)
+        if evidence.mixture is None:
+            return known
+        return known + _problems(evidence.fake.coordinates, evidence.mixture) + _melted(evidence.mixture)
 
     def __call__(self, evidence: Evidence, streams: Streams) -> Mapping[str, Estimate]:
         self.check(evidence)
@@ -144,15 +146,15 @@ class ModesCounted(Measure):
         found = modes(samples, mixture, self.share)
         m, components = len(samples), len(mixture.means)
         unseen = expected_unseen(torch.full((components,), 1 / components), m)
-        notes = _about(mixture, m, unseen)
+        few = (f"{m} samples are few: {unseen:.2g} modes would be missed by chance.",) if unseen > 0.01 else ()
         details = {"modes": components, "near": list(found.near), "nearest": list(found.nearest), "unseen by chance": unseen}
         hits = round(found.high_quality * m)
         expected = {"of true samples": _within(samples.shape[1])}
         bias = {"of true samples": (components - 1) / (2 * m)}
         return {
-            "modes": Estimate(float(found.found), m, notes=notes, details=details),
-            "high-quality": Estimate(found.high_quality, m, interval=binomial_interval(hits, m), notes=notes, details=expected),
-            "mode-kl": Estimate(found.divergence, m, notes=notes, details=bias),
+            "modes": Estimate(float(found.found), m, notes=few, details=details),
+            "high-quality": Estimate(found.high_quality, m, interval=binomial_interval(hits, m), notes=few, details=expected),
+            "mode-kl": Estimate(found.divergence, m, notes=few, details=bias),
         }
 
 
@@ -163,13 +165,10 @@ def _within(dimension: int) -> float:
     return float(chi2.cdf(WITHIN**2, dimension))
 
 
-def _about(mixture: GaussianMixture, m: int, unseen: float) -> tuple[str, ...]:
-    notes = []
+def _melted(mixture: GaussianMixture) -> list[str]:
+    """Why modes of components that overlap are not counted: one blob in the middle would be near all of them."""
     apart = float(torch.pdist(mixture.means.double()).min()) if len(mixture.means) > 1 else math.inf
-    if apart < 2 * WITHIN * mixture.std:
-        notes.append(
-            f"The nearest means are {apart / mixture.std:.1f} std apart: these components overlap, so modes are not separate."
-        )
-    if unseen > 0.01:
-        notes.append(f"{m} samples are few: {unseen:.2g} modes would be missed by chance.")
-    return tuple(notes)
+    if apart >= 2 * WITHIN * mixture.std:
+        return []
+    nearest = f"the nearest means are {apart / mixture.std:.1f} std apart"
+    return [f"modes: {nearest}, so components overlap and are no modes; take separate ones, such as data.radius=2 data.std=0.05"]

@@ -58,7 +58,7 @@ def wasserstein_distance(real: Tensor, fake: Tensor, order: Order = 1) -> float:
     Source: Kantorovich's problem; for one dimension Villani 2003, theorem 2.18.
     """
     check_feature_sets("wasserstein-distance", real, fake, least=1)
-    real, fake = real.to("cpu", torch.float64), fake.to("cpu", torch.float64)
+    real, fake = real.detach().to("cpu", torch.float64), fake.detach().to("cpu", torch.float64)
     if real.shape[1] == 1:
         return float(one_dimensional(real.mT, fake.mT, order) ** (1 / order))
     problems = too_many(len(real), len(fake))
