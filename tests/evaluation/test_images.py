@@ -191,7 +191,7 @@ def test_arrays_are_resized_as_files_are(tmp_path: Path) -> None:
 def test_points() -> None:
     points = np.random.default_rng(0).normal(size=(5, 2))
     found = read_images(points)
-    assert found.images.dtype == torch.float32
+    assert found.images.dtype == torch.float64
     assert torch.allclose(found.images.double(), torch.from_numpy(points), atol=1e-6)
 
 
@@ -243,3 +243,12 @@ def test_a_changed_image_is_decoded_again(tmp_path: Path) -> None:
     pixels[1, 2, 2, 0] ^= 1
     Image.fromarray(pixels[1]).save(folder / "1.png")
     assert np.array_equal(read_images(folder).images.numpy(), pixels.transpose(0, 3, 1, 2))
+
+
+def test_points_far_from_zero_keep_their_differences(tmp_path: Path) -> None:
+    points = 4.5e6 + np.arange(20.0).reshape(10, 2) / 10
+    for name, array, kept in (("far", points, torch.float64), ("near", points.astype(np.float32), torch.float32)):
+        np.save(tmp_path / f"{name}.npy", array)
+        read = read_images(tmp_path / f"{name}.npy").images
+        assert read.dtype == kept
+        assert torch.equal(read, torch.from_numpy(array))

@@ -189,3 +189,16 @@ def test_a_full_disk_costs_time_only(cache: Path, monkeypatch: pytest.MonkeyPatc
     assert "No space left" in note
     assert torch.equal(seen.features, images.float().flatten(1))
     assert not list((cache / "features").glob("*.safetensors*"))
+
+
+def test_an_entry_under_another_key_is_not_believed(cache: Path) -> None:
+    one, other = key_of("swapped", "one"), key_of("swapped", "other")
+    remembered(one, lambda: {"features": torch.ones(2)})
+    written = set(cache.rglob("*.safetensors"))
+    remembered(other, lambda: {"features": torch.full((2,), 2.0)})
+    (new,) = set(cache.rglob("*.safetensors")) - written
+    (old,) = written
+    new.replace(old)
+    found = remembered(one, lambda: {"features": torch.zeros(2)})
+    assert torch.equal(found.tensors["features"], torch.zeros(2))
+    assert "another entry's" in found.notes[0]

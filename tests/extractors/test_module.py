@@ -201,3 +201,13 @@ def test_a_function_that_takes_images_is_no_extractor(tmp_path: Path, monkeypatc
     for place in ("mine_that_sees", "mine_that_sees.py"):
         with pytest.raises(InputError, match=r"cannot be called without arguments .*; give a torch module"):
             extractor_of(f"{place}:features")
+
+
+@pytest.mark.parametrize("code", ["1 / 0", "def", "import sys; sys.exit(0)"])
+def test_a_module_that_fails_while_it_is_imported_is_one_line(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_that_fails.py").write_text(code)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delitem(sys.modules, "mine_that_fails", raising=False)
+    linecache.clearcache()
+    with pytest.raises(InputError, match=r"cannot be imported \((ZeroDivisionError|SyntaxError|SystemExit)"):
+        extractor_of("mine_that_fails:features")

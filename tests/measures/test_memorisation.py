@@ -243,3 +243,10 @@ def test_the_picture_shows_each_sample_beside_its_neighbours(tmp_path: Path) -> 
     with pytest.raises(InputError, match="carries no neighbours"):
         neighbours_picture(given, replace(estimate, details={}), tmp_path / "none.png")
     assert [path.name for path in tmp_path.iterdir()] == ["neighbours.png"]
+
+
+def test_distances_that_are_nan_have_no_order() -> None:
+    sides = torch.tensor([math.nan, 5.0]), torch.tensor([1.0, 2.0])
+    for fake, held_out in (sides, sides[::-1]):
+        with pytest.raises(InputError, match="mann_whitney: distances that are NaN"):
+            mann_whitney(fake, held_out)

@@ -185,6 +185,11 @@ def test_what_somebodys_code_raises_is_an_outcome() -> None:
     assert {outcome.verdict for outcome in outcomes} == {"raises"}
     assert {outcome.note for outcome in outcomes} == {"KeyError: 'no such\\nthing'"}
 
+    def leaves(discriminator: object, real: torch.Tensor, fake: torch.Tensor) -> torch.Tensor:
+        raise SystemExit(0)
+
+    assert {outcome.verdict for outcome in verify(leaves, like="wgan-gp")} == {"raises"}
+
 
 @pytest.mark.parametrize(
     ("asked", "said"),

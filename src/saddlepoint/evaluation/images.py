@@ -182,7 +182,9 @@ def _of_array(array: NDArray[Any], labels: NDArray[Any] | None, where: str, reso
     if array.ndim == 2 and np.issubdtype(array.dtype, np.floating):
         if not array.size:
             raise InputError([f"{where}: no points, {list(array.shape)}; give [n, d] with n and d of 1 or more"])
-        return Images(torch.from_numpy(array.astype(np.float32)), _labels(labels, len(array), where))
+        # Far from 0 the differences between points are lost in float32.
+        precise = array.astype(np.float64 if array.dtype.itemsize >= 8 else np.float32)
+        return Images(torch.from_numpy(precise), _labels(labels, len(array), where))
     pixels = _in_channels(_channels_first(array, where), channels)
     if resolution is not None:
         if pixels.shape[2] != pixels.shape[3]:

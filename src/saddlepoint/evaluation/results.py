@@ -1,8 +1,10 @@
 """`measures.json`: the values of a run with their cards, one entry a card, written whole or not at all."""
 
+import fcntl
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from saddlepoint.errors import InputError
@@ -54,13 +56,25 @@ def add_values(folder: Path, values: Iterable[Value]) -> Path:
 
 def write_values(path: Path, values: Iterable[Value]) -> Path:
     """The same for a file of any name."""
-    held = {value.card.digest: value for value in read_values(path)}
-    for value in values:
-        held.pop(value.card.digest, None)
-        held[value.card.digest] = value
-    content = {"format": FORMAT, "values": {digest: value.to_mapping() for digest, value in held.items()}}
     try:
-        replace_file(path, json.dumps(content, indent=1, allow_nan=False).encode())
+        with _alone_in(path.parent):
+            held = {value.card.digest: value for value in read_values(path)}
+            for value in values:
+                held.pop(value.card.digest, None)
+                held[value.card.digest] = value
+            content = {"format": FORMAT, "values": {digest: value.to_mapping() for digest, value in held.items()}}
+            replace_file(path, json.dumps(content, indent=1, allow_nan=False).encode())
     except OSError as error:
         raise InputError([f"{path}: cannot be written ({error.strerror}); make it writable, with room"]) from error
     return path
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Until another evaluation has written its values, or it would write without them. The lock dies with its process."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

@@ -105,7 +105,7 @@ def remembered(key: str, compute: Callable[[], Mapping[str, Tensor]]) -> Remembe
         try:
             for left in path.parent.glob(f"{path.name}.*.partial"):
                 left.unlink()
-            replace_file(path, save(tensors, {"sha256": digest_of(tensors)}))
+            replace_file(path, save(tensors, {"sha256": _seal(path, tensors)}))
         except OSError as error:
             notes.append(_unkept(path, error))
         return Remembered(tensors, False, tuple(notes))
@@ -121,7 +121,12 @@ def _found(path: Path) -> tuple[dict[str, Tensor] | None, str | None]:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         return None, str(error).split("\n")[0]
-    return (tensors, None) if digest_of(tensors) == stated else (None, "its numbers were changed")
+    return (tensors, None) if _seal(path, tensors) == stated else (None, "its numbers were changed, or are another entry's")
+
+
+def _seal(path: Path, tensors: Mapping[str, Tensor]) -> str:
+    """A digest of the numbers and of the key they belong to: an entry that was moved is not believed."""
+    return key_of(path.stem, digest_of(tensors))
 
 
 def _unkept(path: Path, error: OSError) -> str:

@@ -161,9 +161,10 @@ def _imported(reference: str, place: str, name: str) -> Any:
         return getattr(importlib.import_module(place), name)
     except AttributeError:
         raise InputError([f"extractor: the module {place} has no {name}"]) from None
-    except ImportError as error:
+    except (Exception, SystemExit) as error:
+        reason = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
         raise InputError(
-            [f"extractor: {reference} cannot be imported ({error}); it is looked for in {here} and on Python's path"]
+            [f"extractor: {reference} cannot be imported ({reason}); it is looked for in {here} and on Python's path"]
         ) from None
     finally:
         sys.path.remove(here)

@@ -111,7 +111,7 @@ class Measure(Record):
 
 
 WANTED: Mapping[Use, str] = {
-    "logits": "choose an extractor with a classifier",
+    "logits": "choose an extractor with a classifier; a module of yours says its classes",
     "labels": "both sides must be labelled",
     "scores": "evaluate a run, whose discriminator gives them",
     "train": "evaluate a run, or give the training images",

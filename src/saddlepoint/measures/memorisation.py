@@ -65,13 +65,15 @@ def mann_whitney(fake: Tensor, held_out: Tensor) -> float:
     .5 when they are alike, 1 when every fake is nearer.
 
     Raises:
-        InputError: an empty side.
+        InputError: an empty side, or distances that are NaN.
 
     >>> mann_whitney(torch.tensor([0.0, 2.0]), torch.tensor([1.0, 2.0]))
     0.625
     """
     if not len(fake) or not len(held_out):
         raise InputError(["mann_whitney: no distances on one side; give at least one on each"])
+    if bool(fake.isnan().any()) or bool(held_out.isnan().any()):
+        raise InputError(["mann_whitney: distances that are NaN have no order; leave them out"])
     below, upto = _ranks(fake, held_out)
     return 1 - float((below + upto).double().sum()) / (2 * len(fake) * len(held_out))
 

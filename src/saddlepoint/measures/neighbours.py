@@ -19,6 +19,7 @@ CHUNK = 1280
 NUMBERS_AT_ONCE = 2**17
 """Of a temporary in exact distances: larger ones leave the processor's cache and are several times slower."""
 SPARE = 8
+LONGEST_WALK = 2**16
 
 
 class Nearest(NamedTuple):
@@ -215,8 +216,10 @@ class _Space:
         (x, x_norms), (y, y_norms) = left, right
         rough = torch.addmm(y_norms, x, y.T, alpha=-2).add_(x_norms[:, None])
         # Rounding errors of a sum of d products add up like a random walk: beyond 8 sqrt(d) u |x||y| lies one sum in 10^13
-        # (Higham and Mary 2019, theorem 2.4, lambda 8); rounding the points and norms adds a few u.
-        spread = min(x.shape[1], 8 * math.sqrt(x.shape[1])) + 16
+        # (Higham and Mary 2019, theorem 2.4, lambda 8); rounding the points and norms adds a few u. Very long sums of equal
+        # products (images of one flat colour) round one way: for them the bound that always holds.
+        d = x.shape[1]
+        spread = (min(d, 8 * math.sqrt(d)) if d <= LONGEST_WALK else d) + 16
         bound = spread * torch.finfo(self.dtype).eps * float(x_norms.max() + y_norms.max())
         return rough, bound
 

@@ -146,7 +146,7 @@ def _answer(probe: Probe) -> tuple[Numbers, str]:
         return (), probe.unasked
     try:
         return probe.ask(), ""
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         first = next(iter(str(error).splitlines()), "")
         return (), f"{type(error).__name__}: {first}"
 
