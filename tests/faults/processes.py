@@ -14,7 +14,9 @@ from saddlepoint.cli import main
 
 # Processes are forked from one that has imported torch: they start at once, and their signals and limits are their own.
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(["tests.faults.processes", "saddlepoint.run", "saddlepoint.sampling", "sklearn.datasets"])
+# Nothing of `tests` is imported before the fork: Python 3.11's fork server does not know pytest's path, and dependencies install a
+# package of that name too.
+CONTEXT.set_forkserver_preload(["saddlepoint.cli", "saddlepoint.run", "saddlepoint.sampling", "sklearn.datasets"])
 PATIENCE_SECONDS = 120.0
 
 
