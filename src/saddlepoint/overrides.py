@@ -62,7 +62,7 @@ def apply_overrides(
         addresses = known(raw)
         found = find_fields(key, addresses)
         if len(found) == 1:
-            _set(raw, found[0], value)
+            set_value(raw, found[0], value)
             raw = tidy(raw)
         elif found:
             which = " or ".join(dotted(address) for address in found)
@@ -99,7 +99,19 @@ def _chooses(key: str, known: Sequence[Address]) -> bool:
     return holds or address[-1] in ("name", "family")
 
 
-def _set(raw: dict[str, Any], address: Address, value: Any) -> None:
+def value_at(raw: Mapping[str, Any], address: Address) -> Any:
+    """The raw value at an address; None where there is none."""
+    found: Any = raw
+    for part in address:
+        if isinstance(part, int):
+            found = found[part] if isinstance(found, list) and part < len(found) else None
+        else:
+            found = found.get(part) if isinstance(found, Mapping) else None
+    return found
+
+
+def set_value(raw: dict[str, Any], address: Address, value: Any) -> None:
+    """Set the raw value at an address, with what is missing above it."""
     container: Any = raw
     for part, following in pairwise(address):
         inner = container[part] if isinstance(part, int) else container.get(part)

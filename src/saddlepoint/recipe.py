@@ -3,14 +3,16 @@
 Every value has a default that trains. Whatever is wrong is found before anything is allocated, all of it at once.
 """
 
+import copy
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer
 
 from saddlepoint.data import DATA
 from saddlepoint.data.source import Data
@@ -20,7 +22,7 @@ from saddlepoint.networks import NETWORKS
 from saddlepoint.networks.network import Networks
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.objectives.objective import Objective
-from saddlepoint.overrides import Override, apply_overrides, read_overrides
+from saddlepoint.overrides import Override, apply_overrides, read_overrides, set_value, value_at
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.penalties.sdp import SDP
 from saddlepoint.rounds import Features, InputGradient, Mover, Record
@@ -34,19 +36,34 @@ from saddlepoint.sections import (
     Optimizers,
     Penalties,
     Projections,
+    Replicas,
     Samples,
     Section,
     TrainingSchedule,
+    Vary,
     Weightings,
 )
-from saddlepoint.validation import Address, Chosen, Problem, Problems, addresses, dotted, expanded, nearest, shown, validated
+from saddlepoint.seeds import read_seeds, written_seeds
+from saddlepoint.validation import (
+    Address,
+    Chosen,
+    Problem,
+    Problems,
+    addresses,
+    dotted,
+    expanded,
+    nearest,
+    numbers_listed,
+    shown,
+    validated,
+)
 from saddlepoint.yaml_reading import LARGEST_INTEGER, one_line, read_yaml_file, write_yaml
 
 SHIPPED = Path(__file__).parent / "recipes"
 FILE = "recipe.yaml"
 
 # What cannot change the result, and so is no part of a run's identity.
-NOT_IDENTITY = ("device", "threads", "log", "samples", "checkpoints", "measures")
+NOT_IDENTITY = ("device", "threads", "log", "samples", "checkpoints", "measures", "replicas")
 
 # More than a system may give a process ends it without a word.
 MOST_THREADS = 1024
@@ -93,6 +110,11 @@ class Recipe(Section):
     checkpoints: Checkpoints = Field(default=Checkpoints(), description="of the run's state")
     measures: Measures = Field(default=Measures(), description="taken while training")
     seed: int = Field(default=0, ge=0, le=LARGEST_INTEGER, description="of all randomness")
+    seeds: Annotated[tuple[int, ...] | None, BeforeValidator(read_seeds), PlainSerializer(written_seeds)] = Field(
+        default=None, description="many replicas at once, one a seed: 0..127 or a list; null is the one run of `seed`"
+    )
+    vary: Vary = Field(default=Vary(), description="numbers that differ from replica to replica; a list in their place says it too")
+    replicas: Replicas = Field(default=Replicas(), description="how replicas are spread over the machine")
     device: Literal["auto", "cpu", "cuda", "mps"] = Field(default="auto", description="where it trains")
     precision: Literal["float32", "bfloat16", "float64"] = Field(default="float32", description="bfloat16 is mixed with float32")
     threads: Annotated[int | Literal["auto"], BeforeValidator(_threads)] = Field(default="auto", description="of the CPU")
@@ -138,6 +160,55 @@ class Recipe(Section):
         """
         return [dotted(address) for address in _differing((), self.to_mapping(), other.to_mapping())]
 
+    @property
+    def replicated(self) -> bool:
+        """Whether it describes many runs side by side."""
+        return self.seeds is not None or bool(self.vary.fields)
+
+    def members(self) -> tuple["Recipe", ...]:
+        """The lone recipe of each replica, in their order: all seeds under the first values, then under the next.
+
+        >>> recipe = Recipe.from_mapping({"seeds": "0..1", "weightings": {"generator": {"name": "wegan", "eta": [0.1, 0.5]}}})
+        >>> [(member.seed, dict(member.weightings.generator)["eta"]) for member in recipe.members()]
+        [(0, 0.1), (1, 0.1), (0, 0.5), (1, 0.5)]
+        """
+        if not self.replicated:
+            return (self,)
+        alone: dict[str, Any] = {"seeds": None, "vary": Vary(), "replicas": Replicas()}
+        with_values: dict[str, Recipe] = {}
+        members = []
+        for seed, values in zip(*self._axis(), strict=True):
+            key = json.dumps(values)
+            if key not in with_values:
+                with_values[key] = _with_values(self, values).model_copy(update=alone)
+            members.append(with_values[key].model_copy(update={"seed": seed}))
+        return tuple(members)
+
+    def part(self, start: int, stop: int) -> "Recipe":
+        """The recipe of replicas `start` to `stop - 1`, as they stand in the axis; of one alone it is that member's.
+
+        >>> Recipe.from_mapping({"seeds": "0..9"}).part(2, 5).seeds
+        (2, 3, 4)
+        """
+        if stop - start == 1:
+            return self.members()[start]
+        seeds, values = self._axis()
+        fields = {field: tuple(value[field] for value in values[start:stop]) for field in self.vary.fields}
+        vary = Vary(how="zip", fields=fields) if fields else Vary()
+        part = self.model_copy(update={"seeds": tuple(seeds[start:stop]), "vary": vary, "replicas": Replicas()})
+        first = {field: listed[0] for field, listed in fields.items()}
+        return _with_values(part, first) if fields else part
+
+    def _axis(self) -> tuple[list[int], list[dict[str, Any]]]:
+        """The seed and the varying values of each replica."""
+        seeds = list(self.seeds or (self.seed,))
+        fields = self.vary.fields
+        if self.vary.how == "zip" and fields:
+            rows = [dict(zip(fields, values, strict=True)) for values in zip(*fields.values(), strict=True)]
+            return (seeds if len(seeds) == len(rows) else seeds * len(rows)), rows
+        rows = [dict(zip(fields, values, strict=True)) for values in itertools.product(*fields.values())]
+        return seeds * len(rows), [row for row in rows for _ in seeds]
+
     def penalties_of(self, player: Mover) -> tuple[Penalty, ...]:
         """A player's own penalties, then those of both."""
         own = self.penalties.discriminator if player == "discriminator" else self.penalties.generator
@@ -166,6 +237,8 @@ class Recipe(Section):
         for sections, check in CHECKS:
             if not wrong & sections:
                 problems += check(recipe)
+        if not wrong and isinstance(tidy, Mapping):
+            problems += _varying_problems(recipe, tidy)
         return _with_schedules_closed(recipe), problems
 
 
@@ -190,7 +263,9 @@ def load(source: str | os.PathLike[str] | Mapping[str, Any], overrides: Iterable
             read += read_overrides(given)
         except InputError as error:
             unreadable += error.problems
+    before = _tidy(raw)
     raw, wrong_overrides = apply_overrides(raw, read, _tidy, _known)
+    _forget_replaced(raw, before)
     recipe, problems = Recipe._read(raw)
     if unreadable or wrong_overrides or problems:
         raise InputError([*unreadable, *(problem.line() for problem in wrong_overrides + problems)])
@@ -252,7 +327,52 @@ def _tidy(raw: Mapping[str, Any]) -> dict[str, Any]:
         data |= {key: _absolute(data[key]) for key in ("path", "root") if isinstance(data.get(key), str) and data[key]}
     if isinstance(start, str) and start:
         expanded_values["from"] = _absolute(start)
-    return expanded_values
+    return _with_lists_moved(expanded_values)
+
+
+def _with_lists_moved(tidy: dict[str, Any]) -> dict[str, Any]:
+    """With each list that stands for one number among the varying fields, and its first value in its place."""
+    listed = list(numbers_listed(Recipe, _with_network_family(tidy)))
+    if not listed:
+        return tidy
+    tidy = copy.deepcopy(tidy)
+    vary = tidy.setdefault("vary", {})
+    if isinstance(vary, dict) and isinstance(vary.setdefault("fields", {}), dict):
+        for address in listed:
+            values = value_at(tidy, address)
+            if len(values) > 0:
+                vary["fields"][dotted(address)] = list(values)
+                set_value(tidy, address, values[0])
+    return tidy
+
+
+def _varying_fields(raw: Mapping[str, Any]) -> dict[str, Any]:
+    vary = raw.get("vary")
+    fields = vary.get("fields") if isinstance(vary, Mapping) else None
+    return fields if isinstance(fields, dict) else {}
+
+
+def _forget_replaced(raw: dict[str, Any], before: Mapping[str, Any]) -> None:
+    """A field that varied and was then given one value varies no more."""
+    fields, earlier = _varying_fields(raw), _varying_fields(before)
+    for name in list(fields):
+        address = _address(name)
+        if fields[name] == earlier.get(name) and value_at(raw, address) != value_at(before, address):
+            del fields[name]
+
+
+def _address(text: str) -> Address:
+    return tuple(int(part) if part.isdecimal() else part for part in text.split("."))
+
+
+def _with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
+    """The recipe with fields set."""
+    if not values:
+        return recipe
+    mapping = recipe.to_mapping()
+    for name, value in values.items():
+        set_value(mapping, _address(name), value)
+    return Recipe.model_validate(mapping)
 
 
 def _is_path(text: str) -> bool:
@@ -322,6 +442,87 @@ def _closed(record: AnyRecord, end: int) -> AnyRecord:
 
 def _changing(record: Record) -> Iterator[tuple[str, Linear | Cosine]]:
     yield from ((name, value) for name, value in record if isinstance(value, Linear | Cosine))
+
+
+# Sections whose numbers may differ between stacked replicas; the data and the networks are one for all.
+MAY_VARY = ("objective", "penalties", "weightings", "projections", "optimizers", "gradients", "average")
+
+
+def _varying_problems(recipe: Recipe, tidy: Mapping[str, Any]) -> Iterator[Problem]:
+    """What is wrong with the replicas of a recipe that is right for one."""
+    if recipe.seeds is not None and recipe.seed != 0 and recipe.seed != recipe.seeds[0]:
+        yield Problem(("seed",), f"{recipe.seed} would not be read beside seeds; give one of the two")
+    fields = recipe.vary.fields
+    unknown = [name for name in fields if _held(recipe, _address(name)) is None]
+    for name in unknown:
+        near = nearest(name, [dotted(address) for address in _known(dict(tidy))])
+        yield Problem(("vary", "fields", name), f"unknown field{near}")
+    wrong = [problem for name in fields if name not in unknown for problem in _field_problems(recipe, name)]
+    yield from wrong
+    lengths = {name: len(values) for name, values in fields.items()}
+    if recipe.vary.how == "zip" and not unknown:
+        seeds = len(recipe.seeds) if recipe.seeds is not None else None
+        most = seeds or max(lengths.values(), default=0)
+        for name, length in lengths.items():
+            if length != most:
+                beside = f"{most} seeds" if seeds is not None else f"a list of {most}"
+                what = f"has {length} values beside {beside}; under zip give one value for each, or vary.how=product"
+                yield Problem(_address(name), what)
+                wrong.append(Problem((), ""))
+    if not wrong and not unknown:
+        yield from _repeated(recipe)
+
+
+def _field_problems(recipe: Recipe, name: str) -> Iterator[Problem]:
+    address, values = _address(name), recipe.vary.fields[name]
+    if not values:
+        yield Problem(address, "an empty list; give one value or more")
+        return
+    reason = _refused(recipe, address)
+    if reason is not None:
+        yield Problem(address, f"cannot vary from replica to replica: {reason}; train one run for each value")
+        return
+    for value in {json.dumps(value): value for value in values}.values():
+        mapping = recipe.to_mapping() | {"vary": {}, "seeds": None}
+        set_value(mapping, address, value)
+        for problem in Recipe._read(mapping)[1]:
+            yield Problem(problem.address, f"in its list: {problem.message}")
+
+
+def _refused(recipe: Recipe, address: Address) -> str | None:
+    """Why a field is one for all replicas; None when it may vary."""
+    if address[0] in ("networks", "schedule"):
+        return "it changes shapes, or how long a run is"
+    if address[0] not in MAY_VARY:
+        return "the replicas share it"
+    holder, value = _held(recipe, address[:-1]), _held(recipe, address)
+    if isinstance(holder, Record) and address[-1] in type(holder).one_for_all:
+        return "it changes shapes"
+    if not isinstance(value, float | BaseModel):
+        return "it is no number of the method's formula"
+    return None
+
+
+def _held(recipe: Recipe, address: Address) -> Any:
+    """The value that a recipe holds at an address; None where it has no such field."""
+    found: Any = recipe
+    for part in address:
+        try:
+            found = found[part] if isinstance(part, int) else getattr(found, part)
+        except (AttributeError, IndexError, TypeError):
+            return None
+    return found
+
+
+def _repeated(recipe: Recipe) -> Iterator[Problem]:
+    seen: set[tuple[int, str]] = set()
+    for seed, values in zip(*recipe._axis(), strict=True):
+        key = (seed, json.dumps(values))
+        if key in seen:
+            told = ", ".join(f"{name}={shown(value)}" for name, value in values.items())
+            yield Problem(("seeds",), f"{seed} is there twice{f' with {told}' if told else ''}; name each replica once")
+            return
+        seen.add(key)
 
 
 def _check_networks(recipe: Recipe) -> Iterator[Problem]:

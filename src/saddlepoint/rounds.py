@@ -3,6 +3,7 @@
 Shapes: `*` are leading replica axes (none for a lone run), `n` is the batch, the last axis of scores.
 """
 
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,6 +68,16 @@ def present(scores: Scores, side: Side) -> Tensor:
     return found
 
 
+def is_zero(number: float | Tensor) -> bool:
+    """Whether a method's number is 0 for every replica, so that a shorter way may be taken; of a tensor, no."""
+    return not isinstance(number, Tensor) and number == 0
+
+
+def log(number: float | Tensor) -> Any:
+    """The natural logarithm of a method's number, also of one that differs between replicas."""
+    return number.log() if isinstance(number, Tensor) else math.log(number)
+
+
 @dataclass(frozen=True)
 class Features:
     """A term needs the discriminator's features of the pass `key`, by block."""
@@ -90,6 +101,8 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     bibtex: ClassVar[str] = ""
+    # Numbers that decide shapes: side by side, all replicas have the same.
+    one_for_all: ClassVar[frozenset[str]] = frozenset()
 
     if TYPE_CHECKING:  # so that REGISTRY["name"](field=value) passes a type checker, which cannot know the record behind a name
 

@@ -1,8 +1,9 @@
 """The groups of fields a recipe is made of, but for data, networks and objective, which are single records."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from saddlepoint.extractors import EXTRACTORS
 from saddlepoint.extractors.extractor import Extractor
@@ -12,9 +13,16 @@ from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.optimizers.optimizer import Optimizer, Projection
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.penalties.penalty import Penalty
+from saddlepoint.seeds import MOST_SEEDS
 from saddlepoint.validation import Chosen
 from saddlepoint.weightings import WEIGHTINGS
 from saddlepoint.weightings.weighting import Weighting
+
+
+def _count(value: object) -> object:
+    if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_SEEDS):
+        return value
+    raise ValueError(f"should be auto, or a whole number from 1 to {MOST_SEEDS}")
 
 
 class Section(BaseModel):
@@ -88,6 +96,26 @@ class Average(Section):
     """The exponential average of the generator's weights, from which samples are drawn."""
 
     decay: float = Field(default=0.999, ge=0, lt=1, description="of the average, a generator update; 0 keeps none")
+
+
+class Vary(Section):
+    """Which numbers differ from replica to replica. A list where a recipe has one number is moved here."""
+
+    how: Literal["product", "zip"] = Field(
+        default="product", description="product: every combination of values, each with every seed; zip: one value a seed"
+    )
+    fields: Mapping[str, tuple[Any, ...]] = Field(default={}, description="dotted field to its values")
+
+
+class Replicas(Section):
+    """How the replicas of a run with many seeds are spread over the machine."""
+
+    chunk: Annotated[int | Literal["auto"], BeforeValidator(_count)] = Field(
+        default="auto", description="replicas stacked in one game; auto: at most 64, fewer where there are cores for more games"
+    )
+    processes: Annotated[int | Literal["auto"], BeforeValidator(_count)] = Field(
+        default="auto", description="processes that train chunks, one thread each; auto: one a core"
+    )
 
 
 class Log(Section):

@@ -192,6 +192,30 @@ def addresses(annotation: Any, value: object) -> Iterator[Address]:
         yield from ((name,) for name in SCHEDULES[fields["name"]].model_fields if name != "name")
 
 
+def numbers_listed(annotation: Any, value: object) -> Iterator[Address]:
+    """Where `value`, raw but written out in full, has a list below a field that takes one number, or one schedule.
+
+    >>> list(numbers_listed(tuple[float, float], [0.5, [0.9, 0.99]]))
+    [(1,)]
+    """
+    chosen, model, items = _chosen(annotation), _model(annotation), _items(annotation)
+    if chosen is not None:
+        inner = value if isinstance(value, Mapping) else {}
+        for name, field in chosen.known(inner).items():
+            yield from ((name, *rest) for rest in numbers_listed(field, inner.get(name)))
+    elif model is not None:
+        inner = value if isinstance(value, Mapping) else {}
+        for name, field in parameters(model).items():
+            yield from ((name, *rest) for rest in numbers_listed(field, inner.get(name)))
+    elif items is not None or _pair(annotation) is not None:
+        listed = value if isinstance(value, list | tuple) else []
+        for number, item in enumerate(listed):
+            below = _below(annotation, number)
+            yield from ((number, *rest) for rest in numbers_listed(below, item))
+    elif isinstance(value, list | tuple) and (_is_schedule(annotation) or _is_number(annotation)):
+        yield ()
+
+
 def dotted(address: Address) -> str:
     """
     >>> dotted(("penalties", "discriminator", 0, "weight"))
@@ -333,6 +357,17 @@ def _items(annotation: Any) -> Any:
         if typing.get_origin(alternative) is list or (typing.get_origin(alternative) is tuple and inner[-1] is Ellipsis):
             return inner[0]
     return None
+
+
+def _pair(annotation: Any) -> Any:
+    """The tuple of a fixed length that the type is or may be; None when it is none."""
+    tuples = (inner for inner in _alternatives(annotation) if typing.get_origin(inner) is tuple)
+    return next((inner for inner in tuples if typing.get_args(inner)[-1] is not Ellipsis), None)
+
+
+def _is_number(annotation: Any) -> bool:
+    """Whether one number may stand there, as against text or true and false."""
+    return any(inner in (int, float) for inner in _alternatives(annotation))
 
 
 def _chosen(annotation: Any) -> Chosen | None:

@@ -1,7 +1,7 @@
 """How the methods of a room are switched off and flipped in a game that is ready to play. No method is named here."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 import torch
@@ -108,19 +108,21 @@ class Outward(Projection):
 
 def _without_projections(toy: Toy) -> None:
     for player in toy.game.players.values():
-        player.projections = ()
+        player.shares = [replace(share, projections=()) for share in player.shares]
 
 
 def _projected_outward(toy: Toy) -> None:
     for player in toy.game.players.values():
-        player.projections = [Outward(plain=plain) for plain in player.projections]
+        player.shares = [
+            replace(share, projections=[Outward(plain=plain) for plain in share.projections]) for share in player.shares
+        ]
 
 
 def _at_rate_times(player: Mover, factor: float) -> Mutation:
     def mutate(toy: Toy) -> None:
         mutated: Player = toy.game.players[player]
-        plain = mutated.learning_rate
-        mutated.learning_rate = lambda update: factor * plain(update)
+        (share,) = mutated.shares
+        mutated.shares = [replace(share, learning_rate=lambda update: factor * share.learning_rate(update))]
 
     return mutate
 

@@ -1,6 +1,7 @@
 """Whole runs: the folder they leave, going on bit for bit, growing, warm starts, divergence."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,8 @@ def test_prove_agrees_and_finds_a_planted_difference(tmp_path: Path, monkeypatch
 
     def with_a_slip(session: Any, snapshot: Any) -> None:
         played(session, snapshot)
-        session.game.players["generator"].learning_rate = lambda update: 1e-3
+        generator = session.game.players["generator"]
+        generator.shares = [replace(share, learning_rate=lambda update: 1e-3) for share in generator.shares]
 
     monkeypatch.setattr(Session, "restore", with_a_slip)
     found = prove(run, 2)

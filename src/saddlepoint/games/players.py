@@ -8,8 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from saddlepoint.games.shares import Share
 from saddlepoint.objectives.objective import Objective
-from saddlepoint.optimizers.optimizer import Projection
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.rounds import Clock, Mover, Need, Round, Scores, Side, Sides, State, Term, present
 from saddlepoint.weightings.weighting import Weighting
@@ -39,24 +39,22 @@ class Player:
         loss: the objective's side of this player, from scores to per-sample losses by side.
         weightings: how a side's per-sample losses become one; a side without one takes the plain mean.
         penalties: added to the loss, each times its weight; one whose weight is 0 this turn runs no pass.
-        learning_rate: as a function of the generator's updates, so that both players reach its end together.
+        shares: who steps the parameters.
         states: what the terms remember, by key; the game's, shared by its players.
-        clip: the largest norm of the player's gradient, per replica.
+        clip: the largest norm of the player's gradient, per replica; a tensor `[*]` where they differ.
     """
 
     name: Mover
     network: Remembering
     parameters: Mapping[str, Tensor]
-    optimizer: torch.optim.Optimizer
-    learning_rate: Callable[[int], float]
+    shares: Sequence[Share]
     objective: Objective
     loss: Callable[[Scores, State], Sides]
     states: dict[str, State]
     leading: tuple[int, ...] = ()
     weightings: Mapping[Side, Weighting] = field(default_factory=dict)
     penalties: Sequence[Penalty] = ()
-    projections: Sequence[Projection] = ()
-    clip: float | None = None
+    clip: float | Tensor | None = None
     updates: int = 0
 
     def terms(self) -> Iterator[tuple[str, Term]]:
@@ -67,13 +65,18 @@ class Player:
         for number, penalty in enumerate(self.penalties):
             yield self._penalty_key(number), penalty
 
-    def due(self, clock: Clock) -> list[tuple[int, Penalty, float]]:
+    def learning_rates(self, update: int) -> list[float]:
+        """One for all replicas, or one a replica where they differ."""
+        spans = [1 if share.rows is None else share.rows.stop - share.rows.start for share in self.shares]
+        return [share.learning_rate(update) for share, span in zip(self.shares, spans, strict=True) for _ in range(span)]
+
+    def due(self, clock: Clock) -> list[tuple[int, Penalty, float | Tensor]]:
         """The penalties whose weight is not 0 this turn, with their number and weight."""
         weighted = [
             (number, penalty, penalty.weight(clock[self.name if penalty.counts == "own" else penalty.counts]))
             for number, penalty in enumerate(self.penalties)
         ]
-        return [entry for entry in weighted if entry[2] != 0]
+        return [entry for entry in weighted if _counts(entry[2])]
 
     def needs(self, clock: Clock) -> frozenset[Need]:
         """What the terms due this turn need from the passes of the discriminator."""
@@ -111,13 +114,10 @@ class Player:
         """Clip, optimise, project; the gradients are gone afterwards."""
         if self.clip is not None:
             self._clip(norm, self.clip)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(update)
-        self.optimizer.step()
+        for share in self.shares:
+            share.step(self.parameters, update)
         for parameter in self.parameters.values():
             parameter.grad = None
-        for projection in self.projections:
-            projection(self.parameters)
         self.updates += 1
 
     def _mean(self, side: Side, losses: Tensor, round: Round) -> Tensor:
@@ -136,7 +136,7 @@ class Player:
             raise ValueError(f"the loss of the {self.name} does not reach {', '.join(unreached)}")
         return [parameter.grad for parameter in self.parameters.values() if parameter.grad is not None]
 
-    def _clip(self, norm: Tensor, largest: float) -> None:
+    def _clip(self, norm: Tensor, largest: float | Tensor) -> None:
         scale = (largest / (norm + 1e-6)).clamp(max=1.0)
         for gradient in self._gradients():
             gradient.mul_(scale.reshape(scale.shape + (1,) * (gradient.ndim - scale.ndim)))
@@ -151,3 +151,8 @@ class Player:
 
     def _penalty_key(self, number: int) -> str:
         return f"{self.name}/penalty {number}"
+
+
+def _counts(weight: float | Tensor) -> bool:
+    """Whether a weight is not 0, of any replica."""
+    return bool(weight.any()) if isinstance(weight, Tensor) else weight != 0

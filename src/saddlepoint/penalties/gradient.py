@@ -7,7 +7,7 @@ from pydantic import Field
 from torch import Tensor
 
 from saddlepoint.penalties.penalty import Penalty, Weight, in_full_precision
-from saddlepoint.rounds import EMPTY, InputGradient, Need, Round, State
+from saddlepoint.rounds import EMPTY, InputGradient, Need, Round, State, is_zero
 from saddlepoint.schedules import Constant
 
 GULRAJANI = """@inproceedings{gulrajani2017improved,
@@ -66,7 +66,7 @@ class Gradient(Penalty):
         batch_axis = round.judge(self.at).scores.ndim - 1
         gradient = in_full_precision(round.input_gradient(self.at)).flatten(batch_axis + 1)
         round.record(f"gradient norm at {self.at}", gradient.detach().norm(dim=-1).mean(-1))
-        if self.centre == 0:
+        if is_zero(self.centre):
             return gradient.square().sum(-1).mean(-1)
         norm: Tensor = torch.linalg.vector_norm(gradient, dim=-1)  # its derivative at a zero gradient is 0, not NaN
         excess = norm - self.centre

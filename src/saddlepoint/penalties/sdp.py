@@ -50,6 +50,7 @@ class SDP(Penalty):
     """
 
     name: ClassVar[str] = "sdp"
+    one_for_all: ClassVar[frozenset[str]] = frozenset({"k"})
     bibtex: ClassVar[str] = """@misc{zhang2021reducing,
   title={Reducing differences between real and realistic samples to improve {GANs}},
   author={Zhang, Shen and Li, Huaxiong and Li, Yaohui and Zhou, Xianzhong and Chen, Chunlin}

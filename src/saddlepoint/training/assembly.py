@@ -1,6 +1,6 @@
 """From a recipe and its data to a game that can be played."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -10,11 +10,14 @@ from torch import Tensor, nn
 from saddlepoint.data.source import Source
 from saddlepoint.errors import InputError
 from saddlepoint.games.players import Player, Turn
+from saddlepoint.games.shares import Share, stretches, views
 from saddlepoint.games.two_players import TwoPlayers
 from saddlepoint.networks.network import Discriminator, Generator
+from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.recipe import Recipe
 from saddlepoint.rounds import InputGradient, Mover, Side, State
 from saddlepoint.streams import Streams
+from saddlepoint.training.side_by_side import Place, placing, side_by_side
 from saddlepoint.weightings.weighting import Weighting
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}
@@ -65,12 +68,18 @@ def latents_of(recipe: Recipe) -> Latents:
     return Latents(recipe.networks.latent, recipe.networks.latent_distribution == "uniform")
 
 
+def streams_of(recipe: Recipe, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Streams:
+    """The streams of a recipe's seed, or those of its replicas' seeds side by side."""
+    members = recipe.members()
+    return Streams([member.seed for member in members] if recipe.replicated else recipe.seed, device=device, dtype=dtype)
+
+
 def build_networks(recipe: Recipe, shape: tuple[int, ...], device: torch.device) -> tuple[Generator, Discriminator]:
-    """Both networks with their initial weights, drawn from the recipe's seed."""
+    """Both networks with their initial weights, drawn from the recipe's seed; of replicas, stacked."""
     problems = recipe.networks.problems(shape)
     if problems:
         raise InputError([f"networks: {problem}" for problem in problems])
-    initial = Streams(recipe.seed)
+    initial = streams_of(recipe)
     twice = any(isinstance(need, InputGradient) for penalty in recipe.penalties_of("discriminator") for need in penalty.needs)
     networks = (
         recipe.networks.generator(shape, initial),
@@ -85,33 +94,32 @@ def build_networks(recipe: Recipe, shape: tuple[int, ...], device: torch.device)
 
 
 def build_game(recipe: Recipe, generator: Generator, discriminator: Discriminator, device: torch.device) -> TwoPlayers:
-    """The game of a recipe: players with their losses, weightings, penalties, optimisers; turns; what the terms remember."""
+    """The game of a recipe, or of its replicas: players with their losses, weightings, penalties, optimisers; turns; states."""
+    members = recipe.members()
+    place = placing(device, DTYPES[recipe.precision])
+    leading = (len(members),) if recipe.replicated else ()
+    objective = side_by_side([member.objective for member in members], place)
     states: dict[str, State] = {}
     networks: dict[Mover, Generator | Discriminator] = {"discriminator": discriminator, "generator": generator}
-    weightings: dict[Mover, dict[Side, Weighting | None]] = {
-        "discriminator": {"real": recipe.weightings.discriminator_real, "fake": recipe.weightings.discriminator_fake},
-        "generator": {"fake": recipe.weightings.generator},
-    }
     players: dict[Mover, Player] = {}
     for name, network in networks.items():
         parameters = dict(network.named_parameters())
-        optimizer = getattr(recipe.optimizers, name)
+        clips = [getattr(member.gradients.clip, name) for member in members]
         players[name] = Player(
             name=name,
             network=network,
             parameters=parameters,
-            optimizer=optimizer.build(parameters, recipe.fused),
-            learning_rate=optimizer.lr,
-            objective=recipe.objective,
-            loss=getattr(recipe.objective, name),
+            shares=_shares(members, name, parameters),
+            objective=objective,
+            loss=getattr(objective, name),
             states=states,
-            weightings={side: weighting for side, weighting in weightings[name].items() if weighting is not None},
-            penalties=recipe.penalties_of(name),
-            projections=getattr(recipe.projections, name),
-            clip=getattr(recipe.gradients.clip, name),
+            leading=leading,
+            weightings=_weightings(members, name, place),
+            penalties=_penalties(members, name, place),
+            clip=clips[0] if len(set(clips)) == 1 else place(clips),
         )
         for key, term in players[name].terms():
-            states[key] = {what: tensor.to(device) for what, tensor in term.initial_state(()).items()}
+            states[key] = {what: tensor.to(device) for what, tensor in term.initial_state(leading).items()}
     schedule = recipe.schedule
     return TwoPlayers(
         generator,
@@ -125,6 +133,32 @@ def build_game(recipe: Recipe, generator: Generator, discriminator: Discriminato
         precision=precision_of(recipe, device),
         dtype=DTYPES[recipe.precision],
     )
+
+
+def _weightings(members: Sequence[Recipe], player: Mover, place: Place) -> dict[Side, Weighting]:
+    fields: dict[Side, str] = (
+        {"real": "discriminator_real", "fake": "discriminator_fake"} if player == "discriminator" else {"fake": "generator"}
+    )
+    alike = {side: [getattr(member.weightings, field) for member in members] for side, field in fields.items()}
+    return {side: side_by_side(records, place) for side, records in alike.items() if records[0] is not None}
+
+
+def _penalties(members: Sequence[Recipe], player: Mover, place: Place) -> tuple[Penalty, ...]:
+    by_member = [member.penalties_of(player) for member in members]
+    return tuple(side_by_side(alike, place) for alike in zip(*by_member, strict=True))
+
+
+def _shares(members: Sequence[Recipe], player: Mover, parameters: Mapping[str, Tensor]) -> list[Share]:
+    """One optimizer for all replicas whose settings are the same, else one for each stretch of neighbours."""
+    settings = [(getattr(member.optimizers, player), getattr(member.projections, player)) for member in members]
+    found = stretches(settings)
+    shares = []
+    for rows in found:
+        optimizer, projections = settings[rows.start]
+        own = parameters if len(found) == 1 else views(parameters, rows)
+        built = optimizer.build(own, members[0].fused)
+        shares.append(Share(own, built, optimizer.lr, projections, None if len(found) == 1 else rows))
+    return shares
 
 
 def computes_bfloat16(device: torch.device) -> bool:

@@ -1,7 +1,9 @@
 """Train a recipe into a run folder, and go on from one: the loop, its log, its samples, its checkpoints."""
 
 import errno
+import math
 import signal
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -362,6 +364,7 @@ class _Log:
         self._latents = latents_of(session.recipe)
         self._measuring = measuring
         self._best = best
+        self._ended = 0 if session.frozen is None else len(session.frozen.ended)
 
     def start(self, first: int, warnings: Sequence[str]) -> None:
         for message in warnings:
@@ -372,12 +375,15 @@ class _Log:
         if first > 0:
             return
         players = self._session.game.players
-        sizes = {name: sum(tensor.numel() for tensor in player.parameters.values()) for name, player in players.items()}
-        self._events.write("start", 0, parameters=sizes, data=self._session.source.digest)
+        replicas = self._session.replicas
+        sizes = {name: sum(p.numel() for p in player.parameters.values()) // replicas for name, player in players.items()}
+        seeds = {"seeds": list(self._session.streams.seeds)} if self._session.frozen is not None else {}
+        self._events.write("start", 0, parameters=sizes, data=self._session.source.digest, **seeds)
         self._samples(0)
 
     def after(self, update: int, records: Mapping[str, Tensor] | None, *, final: bool, save: bool) -> None:
         recipe = self._session.recipe
+        self._replicas_ended(update)
         if records is not None:
             self._progress(update, records)
         if final or update % recipe.samples.every == 0:
@@ -386,6 +392,16 @@ class _Log:
         if final or save or improved or update % recipe.checkpoints.every == 0:
             self._save(update)
         self._observer.updated(update)
+
+    def _replicas_ended(self, update: int) -> None:
+        """An event for each replica that diverged in this update."""
+        frozen = self._session.frozen
+        if frozen is None or len(frozen.ended) == self._ended:
+            return
+        for ended in list(frozen.ended.values())[self._ended :]:
+            seed = self._session.streams.seeds[ended.replica]
+            self._events.write("replica diverged", ended.update, replica=ended.replica, seed=seed, term=ended.term)
+        self._ended = len(frozen.ended)
 
     def _measure(self, update: int, *, final: bool) -> bool:
         """Measure when it is due; whether this is the best so far, whose checkpoint is kept."""
@@ -411,17 +427,22 @@ class _Log:
 
     def _save(self, update: int) -> None:
         best = {} if self._best is None else {"best": vars(self._best)}
+        self._check_weights(update)
         snapshot = self._session.snapshot(
             events_bytes=self._events.sync(), seconds=self._clock.seconds, made_under=_made_under(self._session), **best
         )
-        self._check_weights(update)
         self._writer.submit(snapshot)
 
     def _check_weights(self, update: int) -> None:
         # A step can leave weights that no loss has met yet: what is kept, and measured, is good.
+        frozen = self._session.frozen
         for name, player in self._session.game.players.items():
-            if not all(bool(torch.isfinite(parameter).all()) for parameter in player.parameters.values()):
+            if all(bool(torch.isfinite(parameter).all()) for parameter in player.parameters.values()):
+                continue
+            if frozen is None:
                 raise Diverged(f"{name}/weights", update)
+            frozen.mark_broken(name, player.parameters.values(), update)
+            self._replicas_ended(update)
 
     def diverged(self, outcome: Diverged) -> None:
         self._events.write("diverged", outcome.update, term=outcome.term)
@@ -429,10 +450,10 @@ class _Log:
         self._writer.wait()
 
     def _progress(self, update: int, records: Mapping[str, Tensor]) -> None:
-        values = {name: value.item() for name, value in records.items()}
+        values: dict[str, float | list[float]] = {name: _logged(value) for name, value in records.items()}
         players = self._session.game.players
-        values |= {f"{name}/learning rate": player.learning_rate(update - 1) for name, player in players.items()}
-        rate = self._clock.rate(self._session.images)
+        values |= {f"{name}/learning rate": _one_or_all(player.learning_rates(update - 1)) for name, player in players.items()}
+        rate = self._clock.rate(self._session.images) * self._session.replicas
         self._events.write(
             "progress",
             update,
@@ -441,12 +462,29 @@ class _Log:
             values=values,
             time={"seconds": round(self._clock.seconds, 3), "images_per_second": round(rate, 1)},
         )
-        self._observer.logged(update, values, rate)
+        self._observer.logged(update, {name: _middle(value) for name, value in values.items()}, rate)
 
     def _samples(self, update: int) -> None:
         path = self._folder.samples / f"{update:06d}.png"
         draw_samples(self._session, self._latents, self._session.recipe.samples.count, path)
         self._events.write("samples", update, path=f"samples/{path.name}")
+
+
+def _logged(value: Tensor) -> float | list[float]:
+    """A number, or one a replica, in as many digits as a chart of many can use."""
+    return value.item() if value.ndim == 0 else [float(f"{number:.6g}") for number in value.tolist()]
+
+
+def _middle(value: float | list[float]) -> float:
+    """The median over the replicas that are finite, for who watches."""
+    if not isinstance(value, list):
+        return value
+    finite = [number for number in value if math.isfinite(number)]
+    return statistics.median(finite) if finite else math.nan
+
+
+def _one_or_all(rates: list[float]) -> float | list[float]:
+    return rates[0] if len(set(rates)) == 1 else rates
 
 
 @contextmanager

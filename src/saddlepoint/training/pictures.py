@@ -3,6 +3,7 @@
 import io
 import math
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ BETWEEN_GREY = 0.5
 NOT_FINITE = (255, 0, 255)
 
 PLOT_INCHES, PLOT_DPI = 6.0, 100
+PANEL_INCHES = 1.6
 MOST_LEVELS = 9
 # Okabe and Ito's colours, which colour-blind readers tell apart; the contours below are told by lightness alone.
 DATA_COLOUR, SAMPLE_COLOUR, INK = "#0072B2", "#D55E00", "#333333"
@@ -112,6 +114,37 @@ def point_plot(
     figure.savefig(pixels, format="rgba", dpi=PLOT_DPI)
     side = round(PLOT_INCHES * PLOT_DPI)
     return Image.frombytes("RGBA", (side, side), pixels.getvalue()).convert("RGB")
+
+
+def point_panels(real: Tensor, fakes: Tensor, titles: Sequence[str], title: str = "") -> Image.Image:
+    """Samples over data, small multiples: one panel a replica, all with the axes of the data.
+
+    Args:
+        real: points `[n, 2]`, the same behind every panel.
+        fakes: points `[R, m, 2]`.
+        titles: one a panel.
+    """
+    from matplotlib.figure import Figure
+
+    columns = math.ceil(math.sqrt(len(fakes)))
+    rows = math.ceil(len(fakes) / columns)
+    data = _coordinates(real)
+    left, right, bottom, top = _around(data)
+    figure = Figure(figsize=(PANEL_INCHES * columns, PANEL_INCHES * rows + 0.4), dpi=PLOT_DPI, facecolor="white", layout="tight")
+    figure.suptitle(title, fontsize=11, color=INK, x=0.01, ha="left")
+    for number, (fake, label) in enumerate(zip(fakes, titles, strict=True), 1):
+        axes = figure.add_subplot(rows, columns, number)
+        axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xticks=[], yticks=[])
+        for spine in axes.spines.values():
+            spine.set_color("#cccccc")
+        samples = _coordinates(fake)
+        axes.plot(*data.T, ".", color=DATA_COLOUR, alpha=0.35, markersize=2, markeredgewidth=0)
+        axes.plot(*samples.T, ".", color=SAMPLE_COLOUR, alpha=0.7, markersize=2.5, markeredgewidth=0)
+        missing = len(fake) - len(samples)
+        axes.set_title(f"{label} ({missing} not finite)" if missing else label, fontsize=8, color=INK, loc="left", pad=3)
+    pixels = io.BytesIO()
+    figure.savefig(pixels, format="png", dpi=PLOT_DPI)
+    return Image.open(pixels).convert("RGB")
 
 
 def write_png(image: Image.Image, path: Path) -> None:

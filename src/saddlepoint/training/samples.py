@@ -8,17 +8,19 @@ from torch import Tensor
 
 from saddlepoint.networks.network import Discriminator, Generator
 from saddlepoint.streams import ROWS, Streams
-from saddlepoint.training.assembly import Latents
-from saddlepoint.training.pictures import image_grid, point_plot, write_png
+from saddlepoint.training.assembly import Latents, streams_of
+from saddlepoint.training.pictures import image_grid, point_panels, point_plot, write_png
 from saddlepoint.training.session import Session
 
 SHOWN_POINTS = 1000
+SHOWN_REPLICAS = 16
+SHOWN_IMAGES = 16
 CONTOUR_STEPS = 64
 
 
 @torch.no_grad()
 def generate(generator: Generator, latents: Tensor) -> Tensor:
-    """Images or points of latents `[n, latent]`, in eval mode; the generator's mode is put back."""
+    """Images or points of latents `[*, n, latent]`, in eval mode; the generator's mode is put back."""
     training = generator.training
     generator.eval()
     try:
@@ -29,21 +31,27 @@ def generate(generator: Generator, latents: Tensor) -> Tensor:
 
 
 def sample_blocks(generator: Generator, latents: Latents, streams: Streams, start: int, stop: int) -> Iterator[Tensor]:
-    """Samples `start` to `stop - 1` of the stream's seed, a block at a time, each `[at most 64, …]`.
+    """Samples `start` to `stop - 1` of the stream's seed, a block at a time, each `[*, at most 64, …]`.
 
     Whole aligned blocks are computed and then cut, so that not even the last bit of a sample depends on its neighbours' number.
     """
+    batch_axis = len(streams.leading)
     for block in range(start // ROWS, -(-stop // ROWS)):
         first = block * ROWS
         images = generate(generator, latents.rows(streams, first, first + ROWS))
-        yield images[max(0, start - first) : stop - first]
+        skipped = max(0, start - first)
+        yield images.narrow(batch_axis, skipped, min(stop - first, ROWS) - skipped)
 
 
 def draw_samples(session: Session, latents: Latents, count: int, path: Path) -> None:
     """Write the picture of a session's samples at its fixed latents: a grid of images, or points over data with D's contours."""
-    streams = Streams(session.recipe.seed, device=session.device, dtype=session.streams.dtype)
+    streams = streams_of(session.recipe, session.device, session.streams.dtype)
     points = len(session.source.shape) == 1
-    samples = torch.cat(list(sample_blocks(session.sampled, latents, streams, 0, SHOWN_POINTS if points else count)))
+    blocks = sample_blocks(session.sampled, latents, streams, 0, SHOWN_POINTS if points else count)
+    samples = torch.cat(list(blocks), len(streams.leading))
+    if streams.leading:
+        _draw_replicas(session, samples, path)
+        return
     if not points:
         write_png(image_grid(samples), path)
         return
@@ -54,6 +62,17 @@ def draw_samples(session: Session, latents: Latents, count: int, path: Path) -> 
     scores = contours(session.game.discriminator, (left, right, bottom, top), like=real)
     title = f"update {session.trainer.updates}"
     write_png(point_plot(real, samples, scores=scores, extent=(left, right, bottom, top), title=title), path)
+
+
+def _draw_replicas(session: Session, samples: Tensor, path: Path) -> None:
+    """Small multiples: one panel a replica, of the first ones; or one row of images a replica."""
+    shown = samples[:SHOWN_REPLICAS]
+    seeds = session.streams.seeds[:SHOWN_REPLICAS]
+    if len(session.source.shape) == 3:
+        write_png(image_grid(shown[:, :SHOWN_IMAGES].flatten(0, 1), columns=min(SHOWN_IMAGES, shown.shape[1])), path)
+        return
+    real = session.source.batch(Streams(seeds[0], device=session.device, dtype=session.streams.dtype), SHOWN_POINTS).image
+    write_png(point_panels(real, shown, [f"seed {seed}" for seed in seeds], title=f"update {session.trainer.updates}"), path)
 
 
 @torch.no_grad()

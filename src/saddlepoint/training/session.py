@@ -1,5 +1,6 @@
 """Everything of a run that lives in memory: networks, game, streams, counters; to and from a snapshot."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,10 +13,10 @@ from saddlepoint.networks.network import Generator
 from saddlepoint.optimizers.state import load_optimizer_state, optimizer_state
 from saddlepoint.recipe import Recipe
 from saddlepoint.rounds import State
-from saddlepoint.streams import Streams
-from saddlepoint.training.assembly import DTYPES, build_game, build_networks, choose_device
+from saddlepoint.training.assembly import DTYPES, build_game, build_networks, choose_device, streams_of
 from saddlepoint.training.average import Average
 from saddlepoint.training.checkpoints import Snapshot, copy_into
+from saddlepoint.training.frozen import Ended, Frozen
 from saddlepoint.training.trainer import Trainer
 
 
@@ -30,10 +31,12 @@ class Session:
         self.recipe = recipe
         self.source = source
         self.device = choose_device(recipe.device)
-        self.streams = Streams(recipe.seed, device=self.device, dtype=DTYPES[recipe.precision])
+        self.streams = streams_of(recipe, self.device, DTYPES[recipe.precision])
         generator, discriminator = build_networks(recipe, source.shape, self.device)
         self.game = build_game(recipe, generator, discriminator, self.device)
         self.average = Average(generator, recipe.average.decay) if recipe.average.decay > 0 else None
+        leading = self.streams.leading
+        self.frozen = Frozen(leading[0], self._stacked, self.game.states, self.device) if leading else None
         self.trainer = Trainer(
             self.game,
             source,
@@ -41,7 +44,8 @@ class Session:
             batch=recipe.schedule.batch,
             average=self.average,
             accumulation=recipe.gradients.accumulation,
-            channels_last=len(source.shape) == 3 and recipe.memory_format != "contiguous",
+            channels_last=len(source.shape) == 3 and recipe.memory_format != "contiguous" and not leading,
+            frozen=self.frozen,
         )
 
     @property
@@ -50,8 +54,13 @@ class Session:
         return self.game.generator if self.average is None else self.average.network
 
     @property
+    def replicas(self) -> int:
+        """How many games are played at once."""
+        return math.prod(self.streams.leading)
+
+    @property
     def images(self) -> int:
-        """Real images shown to the discriminator so far."""
+        """Real images shown to the discriminator so far, of each replica."""
         a_turn: int = self.recipe.schedule.batch * self.recipe.gradients.accumulation
         return self.game.players["discriminator"].updates * a_turn
 
@@ -60,8 +69,10 @@ class Session:
         training: dict[str, Tensor] = {}
         numbers: dict[str, dict[str, float]] = {}
         for name, player in self.game.players.items():
-            tensors, numbers[name] = optimizer_state(player.optimizer, player.parameters)
-            training |= {f"optimizer/{name}/{key}": tensor for key, tensor in tensors.items()}
+            for share in player.shares:
+                place = _place(name, share.rows)
+                tensors, numbers[place] = optimizer_state(share.optimizer, share.parameters)
+                training |= {f"optimizer/{place}/{key}": tensor for key, tensor in tensors.items()}
         for key, remembered in self.game.states.items():
             training |= {f"state/{key}/{name}": tensor for name, tensor in remembered.items()}
         tensors_by_file = {name: _tensors(network) for name, network in self._networks().items()} | {"training": training}
@@ -69,10 +80,11 @@ class Session:
             "players": {name: player.updates for name, player in self.game.players.items()},
             "streams": self.streams.state(),
             "optimizers": numbers,
-            "latest": {name: value.item() for name, value in self.trainer.latest.items()},
+            "latest": {name: value.tolist() for name, value in self.trainer.latest.items()},
             "recipe": self.recipe.to_mapping(),
             "data": self.source.digest,
             "shape": list(self.source.shape),
+            "diverged": [vars(ended) for ended in self.frozen.ended.values()] if self.frozen is not None else [],
             **more,
         }
         return Snapshot(self.trainer.updates, tensors_by_file, state)
@@ -86,14 +98,18 @@ class Session:
         self.load_weights(snapshot)
         training = snapshot.tensors["training"]
         for name, player in self.game.players.items():
-            load_optimizer_state(
-                player.optimizer, player.parameters, _within(training, f"optimizer/{name}/"), snapshot.state["optimizers"][name]
-            )
+            for share in player.shares:
+                place = _place(name, share.rows)
+                stored = _within(training, f"optimizer/{place}/")
+                load_optimizer_state(share.optimizer, share.parameters, stored, snapshot.state["optimizers"][place])
             player.updates = snapshot.state["players"][name]
         for key, state in self.game.states.items():
             self.game.states[key] = _restored(state, _within(training, f"state/{key}/"), f"state of {key}")
         self.streams.load_state(snapshot.state["streams"])
         self.trainer.updates = snapshot.update
+        if self.frozen is not None:
+            for ended in snapshot.state["diverged"]:
+                self.frozen.add(Ended(**ended))
         latest = snapshot.state["latest"]
         self.trainer.latest = {name: torch.tensor(value, dtype=torch.float64) for name, value in latest.items()}
 
@@ -115,9 +131,16 @@ class Session:
         if problems:
             raise InputError(problems)
 
+    def _stacked(self) -> list[Tensor]:
+        return [tensor for network in self._networks().values() for tensor in _tensors(network).values()]
+
     def _networks(self) -> Mapping[str, nn.Module]:
         networks: dict[str, nn.Module] = {"generator": self.game.generator, "discriminator": self.game.discriminator}
         return networks if self.average is None else networks | {"average": self.average.network}
+
+
+def _place(player: str, rows: slice | None) -> str:
+    return player if rows is None else f"{player} {rows.start}-{rows.stop - 1}"
 
 
 def _restored(initial: State, stored: Mapping[str, Tensor], what: str) -> State:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from saddlepoint.games.two_players import TwoPlayers
 from saddlepoint.rounds import Example
 from saddlepoint.streams import Streams
 from saddlepoint.training.average import Average
+from saddlepoint.training.frozen import Frozen
 from saddlepoint.training.monitors import score_monitors
 
 
@@ -23,6 +25,7 @@ class Trainer:
         average: of the generator's weights, updated once a generator update; None for none.
         accumulation: rounds whose gradients are averaged into one step.
         channels_last: images are laid out so before the networks see them.
+        frozen: the replicas that diverged, of a stacked game; a lone run stops instead.
     """
 
     def __init__(
@@ -35,11 +38,13 @@ class Trainer:
         average: Average | None = None,
         accumulation: int = 1,
         channels_last: bool = False,
+        frozen: Frozen | None = None,
     ) -> None:
         self.game = game
         self.source = source
         self.streams = streams
         self.average = average
+        self.frozen = frozen
         self.updates = 0
         self.latest: dict[str, Tensor] = {}
         self._batch = batch
@@ -59,7 +64,8 @@ class Trainer:
             for time in range(turn.times):
                 records |= self.step(turn, watched=watched and time == turn.times - 1)
         if self.average is not None:
-            self.average.update()
+            with self._still():
+                self.average.update()
         self.updates += 1
         return self.latest | records
 
@@ -78,12 +84,14 @@ class Trainer:
                 total.backward(inputs=[*player.parameters.values()], retain_graph=number < len(movers))
         self.latest |= round.lasting
         records = round.records
-        for player in movers:
-            norm = player.gradient_norm()
+        norms = [player.gradient_norm() for player in movers]
+        for player, norm in zip(movers, norms, strict=True):
             self._check(player, records, norm)
             records[f"{player.name}/gradient norm"] = norm
-            player.step(norm, self.updates)
-        self.game.observe(turn, round)
+        with self._still():
+            for player, norm in zip(movers, norms, strict=True):
+                player.step(norm, self.updates)
+            self.game.observe(turn, round)
         return records if held_out is None else records | score_monitors(self.game, round, held_out)
 
     def _share(self, loss: Tensor) -> Tensor:
@@ -107,10 +115,17 @@ class Trainer:
             return example._replace(image=example.image.contiguous(memory_format=torch.channels_last))
         return example
 
+    def _still(self) -> AbstractContextManager[None]:
+        return nullcontext() if self.frozen is None else self.frozen.still()
+
     def _check(self, player: Player, records: Mapping[str, Tensor], norm: Tensor) -> None:
         # A sum over replicas is finite only if each is.
         if math.isfinite(records[f"{player.name}/loss"].sum().item() + norm.sum().item()):
             return
+        if self.frozen is not None:
+            self.frozen.mark(records, norm, player.name, self.updates)
+            if not self.frozen.all:
+                return
         own = {name: value for name, value in records.items() if name.startswith(f"{player.name}/") and not name.endswith("/loss")}
         losses = [name for name, value in own.items() if not bool(torch.isfinite(value).all())]
         raise Diverged((losses or [f"{player.name}/gradient norm"])[0], self.updates)

@@ -1,12 +1,11 @@
 """Importance weights: a fake weighs what the discriminator says the ratio of the densities is (Hu et al. 2017)."""
 
-import math
 from typing import ClassVar, Literal
 
 from pydantic import Field
 from torch import Tensor
 
-from saddlepoint.rounds import EMPTY, State
+from saddlepoint.rounds import EMPTY, State, log
 from saddlepoint.weightings.weighting import Weighting, in_full_precision, softmax_of_mean_one
 
 
@@ -65,7 +64,7 @@ class Importance(Weighting):
 
     def _from_logs(self, ratio: Tensor) -> Tensor:
         if self.clip is not None:
-            ratio = ratio.clamp_max(math.log(self.clip))
+            ratio = ratio.clamp_max(log(self.clip))
         return softmax_of_mean_one(ratio / self.temperature)
 
     def _from_probabilities(self, probability: Tensor) -> Tensor:

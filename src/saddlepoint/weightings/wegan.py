@@ -1,6 +1,5 @@
 """WeGAN: fakes that fool the discriminator best weigh most (Pantazis et al., "Training GANs with weights")."""
 
-import math
 from collections.abc import Callable
 from typing import ClassVar, Literal
 
@@ -8,7 +7,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from saddlepoint.rounds import EMPTY, State
+from saddlepoint.rounds import EMPTY, State, log
 from saddlepoint.weightings.weighting import Weighting, in_full_precision, softmax_of_mean_one
 
 Squash = Literal["sigmoid", "standardized", "minmax", "identity", "clamp"]
@@ -87,5 +86,5 @@ class WeGAN(Weighting):
 
     def __call__(self, scores: Tensor, state: State = EMPTY) -> Tensor:
         judged = SQUASHES[self.squash](in_full_precision(scores if self.attached else scores.detach()))
-        rate = math.log(1 / self.eta) if self.prefers == "high" else math.log(self.eta)
+        rate = -log(self.eta) if self.prefers == "high" else log(self.eta)
         return softmax_of_mean_one(rate * judged).to(scores.dtype)
