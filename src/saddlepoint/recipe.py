@@ -177,7 +177,7 @@ class Recipe(Section):
         alone: dict[str, Any] = {"seeds": None, "vary": Vary(), "replicas": Replicas()}
         with_values: dict[str, Recipe] = {}
         members = []
-        for seed, values in zip(*self._axis(), strict=True):
+        for seed, values in zip(*self.axis(), strict=True):
             key = json.dumps(values)
             if key not in with_values:
                 with_values[key] = _with_values(self, values).model_copy(update=alone)
@@ -192,15 +192,20 @@ class Recipe(Section):
         """
         if stop - start == 1:
             return self.members()[start]
-        seeds, values = self._axis()
+        seeds, values = self.axis()
         fields = {field: tuple(value[field] for value in values[start:stop]) for field in self.vary.fields}
         vary = Vary(how="zip", fields=fields) if fields else Vary()
         part = self.model_copy(update={"seeds": tuple(seeds[start:stop]), "vary": vary, "replicas": Replicas()})
         first = {field: listed[0] for field, listed in fields.items()}
         return _with_values(part, first) if fields else part
 
-    def _axis(self) -> tuple[list[int], list[dict[str, Any]]]:
-        """The seed and the varying values of each replica."""
+    def axis(self) -> tuple[list[int], list[dict[str, Any]]]:
+        """The seed of each replica, and its values of the varying fields.
+
+        >>> recipe = Recipe.from_mapping({"seeds": "5..6", "average": {"decay": [0.9, 0.99]}})
+        >>> recipe.axis()[0], [values["average.decay"] for values in recipe.axis()[1]]
+        ([5, 6, 5, 6], [0.9, 0.9, 0.99, 0.99])
+        """
         seeds = list(self.seeds or (self.seed,))
         fields = self.vary.fields
         if self.vary.how == "zip" and fields:
@@ -516,7 +521,7 @@ def _held(recipe: Recipe, address: Address) -> Any:
 
 def _repeated(recipe: Recipe) -> Iterator[Problem]:
     seen: set[tuple[int, str]] = set()
-    for seed, values in zip(*recipe._axis(), strict=True):
+    for seed, values in zip(*recipe.axis(), strict=True):
         key = (seed, json.dumps(values))
         if key in seen:
             told = ", ".join(f"{name}={shown(value)}" for name, value in values.items())
