@@ -92,14 +92,14 @@ def train(
     """Train a recipe."""
     from saddlepoint.recipe import load
     from saddlepoint.run import Run, default_folder
-    from saddlepoint.training import loop
+    from saddlepoint.training import many
 
     described = load(recipe, overrides or [])
     if strict:
         described = _strictly(described)
     folder = out if out is not None else default_folder(recipe, described)
     with watching(as_json) as observer:
-        _finish(Run(_played(lambda: loop.train(described, folder, observer), folder, as_json)), as_json)
+        _finish(Run(_played(lambda: many.train(described, folder, observer), folder, as_json)), as_json)
 
 
 @app.command()
@@ -111,7 +111,7 @@ def resume(
 ) -> None:
     """Go on from a run's newest checkpoint."""
     from saddlepoint.run import Run
-    from saddlepoint.training import loop
+    from saddlepoint.training import many
     from saddlepoint.training.proof import prove as replayed
 
     updates = _grown_updates(overrides or [])
@@ -119,7 +119,7 @@ def resume(
         raise InputError(["updates: --prove plays again what was trained, and trains no more; give one of the two"])
     with watching(as_json) as observer:
         if prove is None:
-            _finish(Run(_played(lambda: loop.resume(run, updates, observer), run, as_json)), as_json)
+            _finish(Run(_played(lambda: many.resume(run, updates, observer), run, as_json)), as_json)
             return
         found = replayed(run, prove)
     _say({"run": str(run), "updates": prove, "differences": found}, as_json)

@@ -175,6 +175,9 @@ class Terminal:
     def warned(self, message: str) -> None:
         self._print(f"warning: {escape(message)}", style="yellow")
 
+    def said(self, line: str) -> None:
+        self._print(escape(line), style="dim")
+
     def stop(self) -> None:
         """Leave the terminal as it was."""
         self._gauge.stop()

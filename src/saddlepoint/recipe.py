@@ -184,15 +184,21 @@ class Recipe(Section):
             members.append(with_values[key].model_copy(update={"seed": seed}))
         return tuple(members)
 
+    @property
+    def replica_count(self) -> int:
+        """How many runs it describes."""
+        return len(self.axis()[0]) if self.replicated else 1
+
     def part(self, start: int, stop: int) -> "Recipe":
         """The recipe of replicas `start` to `stop - 1`, as they stand in the axis; of one alone it is that member's.
 
         >>> Recipe.from_mapping({"seeds": "0..9"}).part(2, 5).seeds
         (2, 3, 4)
         """
-        if stop - start == 1:
-            return self.members()[start]
         seeds, values = self.axis()
+        if stop - start == 1:
+            alone = {"seed": seeds[start], "seeds": None, "vary": Vary(), "replicas": Replicas()}
+            return _with_values(self, values[start]).model_copy(update=alone)
         fields = {field: tuple(value[field] for value in values[start:stop]) for field in self.vary.fields}
         vary = Vary(how="zip", fields=fields) if fields else Vary()
         part = self.model_copy(update={"seeds": tuple(seeds[start:stop]), "vary": vary, "replicas": Replicas()})

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from saddlepoint.data.source import Split
 from saddlepoint.errors import InputError
 from saddlepoint.evaluation.engine import Evaluation
+from saddlepoint.evaluation.over_replicas import over_replicas
 from saddlepoint.evaluation.request import Against, Named, Request, against_named, answer
 from saddlepoint.evaluation.results import add_values, refuse_unwritable
 from saddlepoint.evaluation.watching import Unwatched, Watch
@@ -18,12 +19,13 @@ from saddlepoint.networks.network import Discriminator, Generator
 from saddlepoint.recipe import Recipe, load
 from saddlepoint.report.page import write_report
 from saddlepoint.streams import Streams
-from saddlepoint.training import loop
+from saddlepoint.training import loop, many
 from saddlepoint.training.assembly import DTYPES, build_networks, choose_device, latents_of
 from saddlepoint.training.checkpoints import Snapshot, best_of, copy_into, read_checkpoint, updates_at_hand
 from saddlepoint.training.folder import free_name, open_folder, read_environment, stored_recipe
 from saddlepoint.training.loop import Observer
 from saddlepoint.training.measuring import Networks, weights_kept
+from saddlepoint.training.replica import FOLDER, extract
 from saddlepoint.training.samples import sample_blocks
 
 Weights = Literal["average", "raw"]
@@ -55,7 +57,7 @@ def train(
     """
     described = load(recipe, overrides)
     folder = Path(out) if out is not None else default_folder(recipe, described)
-    return Run(loop.train(described, folder, observer))
+    return Run(many.train(described, folder, observer))
 
 
 def open_run(path: str | Path) -> "Run":
@@ -79,17 +81,51 @@ class Run:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.recipe = stored_recipe(open_folder(path))
+        self.parts = tuple(Run(part) for part in many.part_folders(path)) if many.divided(path) else ()
         self._loaded: dict[tuple[int | None, Weights], tuple[Generator, Snapshot]] = {}
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
+
+    @property
+    def replicas(self) -> int:
+        """How many replicas the run holds; 1 of a lone run."""
+        return self.recipe.replica_count
+
+    def replica(self, index: int) -> "Run":
+        """One replica as a run of its own, by its place in the axis (all seeds under the first varying values, then the next).
+
+        It is written under `replicas/` of the run's folder, with its checkpoints and its log, so every verb works on it.
+
+        Raises:
+            InputError: the run has no such replica, or it has not begun.
+        """
+        if not self.recipe.replicated:
+            raise InputError([f"{self.path}: is one run, without replicas; open it as it is"])
+        if not 0 <= index < self.replicas:
+            raise InputError([f"replica: {index} is not there; the run has replicas 0 to {self.replicas - 1}"])
+        holder, row = self, index
+        if self.parts:
+            holder, row = self._part_with(index)
+        if not holder.recipe.replicated:
+            return holder
+        place = self.path / FOLDER / f"{index:04d}"
+        return Run(extract(holder.path, row, self.recipe.part(index, index + 1), place))
+
+    def _part_with(self, index: int) -> "tuple[Run, int]":
+        for part in self.parts:
+            first, _, last = part.path.name.partition("-")
+            if int(first) <= index <= int(last or first):
+                return part, index - int(first)
+        raise InputError([f"replica: {index} has not begun; `saddlepoint resume {self.path}` trains it"])
 
     def sample(
         self, n: int, seed: int = 0, *, start: int = 0, weights: Weights = "average", checkpoint: Checkpoint = None
     ) -> Tensor:
         """Samples `start` to `start + n - 1` of a seed: images `[n, C, H, W]` in [-1, 1], or points `[n, d]`.
 
-        Sample i depends on (seed, i) only: not on n, nor on what was drawn before.
+        Sample i depends on (seed, i) only: not on n, nor on what was drawn before. Of a run with replicas the samples have a
+        leading axis, `[R, n, …]`; all replicas see the same latents.
 
         Args:
             weights: the generator's average (where the recipe keeps one) or the raw ones.
@@ -105,9 +141,14 @@ class Run:
         ]
         if problems:
             raise InputError(problems)
+        if self.parts:
+            drawn = [part.sample(n, seed, start=start, weights=weights, checkpoint=checkpoint) for part in self.parts]
+            return torch.cat([one if part.recipe.replicated else one[None] for part, one in zip(self.parts, drawn, strict=True)])
         generator = self.generator(weights, checkpoint)
-        streams = Streams(seed, device=choose_device(self.recipe.device), dtype=DTYPES[self.recipe.precision])
-        return torch.cat(list(sample_blocks(generator, latents_of(self.recipe), streams, start, start + n)))
+        seeds = [seed] * self.replicas if self.recipe.replicated else seed
+        streams = Streams(seeds, device=choose_device(self.recipe.device), dtype=DTYPES[self.recipe.precision])
+        blocks = sample_blocks(generator, latents_of(self.recipe), streams, start, start + n)
+        return torch.cat(list(blocks), len(streams.leading))
 
     def generator(self, weights: Weights = "average", checkpoint: Checkpoint = None) -> Generator:
         """The generator of a checkpoint, in eval mode."""
@@ -177,6 +218,9 @@ class Run:
             InputError: what was named cannot be had or cannot be measured; a line for each reason.
         """
         refuse_unwritable(self.path)
+        if self.recipe.replicated:
+            given = {"against": against, "extractor": extractor, "n": n, "weights": weights, "checkpoint": checkpoint}
+            return self._evaluate_replicas(measures, watch, **given, seed=seed, split=split)
         request = Request(measures, extractor, n, seed, split, watch or Unwatched())
         networks = self._networks(weights, checkpoint)
         if against is None:
@@ -188,9 +232,19 @@ class Run:
         add_values(self.path, evaluation.values)
         return evaluation
 
+    def _evaluate_replicas(self, measures: Named, watch: Watch | None, **given: Any) -> Evaluation:
+        """Every replica's values, and of each quantity the mean over them."""
+        if self.recipe.vary.fields:
+            names = ", ".join(self.recipe.vary.fields)
+            raise InputError([f"{self.path}: {names} varies between its replicas; evaluate one with replica(i)"])
+        evaluations = [self.replica(index).evaluate(measures, watch=watch, **given) for index in range(self.replicas)]
+        pooled = over_replicas(evaluations, str(self.path))
+        add_values(self.path, pooled.values)
+        return pooled
+
     def resume(self, updates: int | None = None, observer: Observer | None = None) -> "Run":
-        """Go on training; see `saddlepoint.training.loop.resume`."""
-        return Run(loop.resume(self.path, updates, observer))
+        """Go on training; see `saddlepoint.training.many.resume`."""
+        return Run(many.resume(self.path, updates, observer))
 
     @property
     def newest_grid(self) -> Path | None:

@@ -21,7 +21,7 @@ GROUPED = {"networks": {"normalization": {"discriminator": "none"}}}
 # What is wrong, the field that is named, and words of the cure.
 WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"objectiv": "hinge"}, "objectiv", "nearest: objective"),
-    ({"seeds": [1, 2]}, "seeds", "nearest: seed"),
+    ({"seedz": [1, 2]}, "seedz", "nearest: seed"),
     ({"measures": ["fid"]}, "measures", "should be a mapping of fields"),
     ({"measure": {"every": 5}}, "measure", "nearest: measures"),
     ({"networks": {"widht": 8}}, "networks.widht", "nearest: width"),

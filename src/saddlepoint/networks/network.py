@@ -153,6 +153,8 @@ class Networks(Record):
     """A family of generators and discriminators, and the sizes of one pair. What every family shares."""
 
     family: ClassVar[str]
+    # Whether its layers take leading replica axes; a family that is no faster so is trained one replica at a time.
+    stacks: ClassVar[bool] = False
 
     latent: int = Field(default=128, ge=1, description="numbers in one latent")
     latent_distribution: Literal["normal", "uniform"] = Field(default="normal", description="N(0, I), or uniform on (-1, 1)")

@@ -53,12 +53,22 @@ class SpectralNorm(nn.Module):
     @torch.no_grad()
     def start(self, matrix: Tensor, streams: Streams, name: str) -> None:
         """Draw `v` from the stream `name` and iterate until `u` and `v` are near the singular vectors."""
-        self.v.copy_(F.normalize(streams.normal(name, self.v.shape[-1]), dim=-1, eps=EPS))
-        for _ in range(FIRST_ITERATIONS):
-            self.iterate(matrix)
+        # In double precision, so that a replica starts where its seed does alone, whatever order a matrix product sums in.
+        matrix, v = matrix.double(), streams.normal(name, self.v.shape[-1]).double()
+        u, v = _iterated(matrix, F.normalize(v, dim=-1, eps=EPS))
+        for _ in range(FIRST_ITERATIONS - 1):
+            u, v = _iterated(matrix, v)
+        self.u.copy_(u)
+        self.v.copy_(v)
 
     @torch.no_grad()
     def iterate(self, matrix: Tensor) -> None:
         """One power iteration."""
-        self.u.copy_(F.normalize((matrix @ self.v.unsqueeze(-1)).squeeze(-1), dim=-1, eps=EPS))
-        self.v.copy_(F.normalize((self.u.unsqueeze(-2) @ matrix).squeeze(-2), dim=-1, eps=EPS))
+        u, v = _iterated(matrix, self.v)
+        self.u.copy_(u)
+        self.v.copy_(v)
+
+
+def _iterated(matrix: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    u = F.normalize((matrix @ v.unsqueeze(-1)).squeeze(-1), dim=-1, eps=EPS)
+    return u, F.normalize((u.unsqueeze(-2) @ matrix).squeeze(-2), dim=-1, eps=EPS)

@@ -72,7 +72,7 @@ def new_folder(path: Path) -> Iterator[Folder]:
             raise InputError([f"{path}: cannot be written ({error.strerror}); give a place with room with --out"]) from error
         yield Folder(path)
     except (InputError, KeyboardInterrupt):
-        if not any((path / "checkpoints").glob("[0-9]*")):
+        if not any(path.glob("checkpoints/[0-9]*")) and not any(path.glob("parts/*/checkpoints/[0-9]*")):
             for made in missing[-1:] or [*path.iterdir()]:
                 shutil.rmtree(made, ignore_errors=True)
                 with suppress(OSError):

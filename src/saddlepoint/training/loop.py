@@ -39,6 +39,8 @@ from saddlepoint.training.measuring import Best, Measuring, told
 from saddlepoint.training.samples import draw_samples
 from saddlepoint.training.session import Session
 
+Stopped = Callable[[], bool]
+
 
 class Observer(Protocol):
     """Who watches a run: a terminal, a notebook, nobody."""
@@ -48,6 +50,7 @@ class Observer(Protocol):
     def updated(self, update: int) -> None: ...
     def logged(self, update: int, values: Mapping[str, float], images_per_second: float) -> None: ...
     def warned(self, message: str) -> None: ...
+    def said(self, line: str) -> None: ...
     def watching(self) -> Watch:
         """Who is told of the stages of measuring while it trains; an observer without this is told nothing of them."""
         ...
@@ -61,6 +64,7 @@ class Nobody:
     def updated(self, update: int) -> None: ...
     def logged(self, update: int, values: Mapping[str, float], images_per_second: float) -> None: ...
     def warned(self, message: str) -> None: ...
+    def said(self, line: str) -> None: ...
     def watching(self) -> Watch:
         return Unwatched()
 
@@ -74,8 +78,7 @@ def train(recipe: Recipe, out: Path, observer: Observer | None = None) -> Path:
         Interrupted: a signal asked to stop; a checkpoint of the last whole update was written.
     """
     observer = observer or Nobody()
-    refuse_taken(out)
-    _refuse_among_data(out, recipe)
+    refuse_place(recipe, out)
     first_weights = _first_weights(recipe)
     session = _session(recipe, recipe.data.open(observer.reading))
     _warm_start(session, first_weights)
@@ -106,7 +109,7 @@ def resume(run: Path, updates: int | None = None, observer: Observer | None = No
     if snapshot is not None:
         refuse_changes(recipe, snapshot)
     if updates is not None:
-        recipe = _grown(recipe, updates)
+        recipe = grown(recipe, updates)
     first_weights = _first_weights(recipe) if snapshot is None else None
     source = recipe.data.open(observer.reading)
     refuse_other_data(source, read_environment(folder)["data"]["digest"])
@@ -173,7 +176,9 @@ def _session(recipe: Recipe, source: Source) -> Session:
         return Session(recipe, source)
 
 
-def _refuse_among_data(out: Path, recipe: Recipe) -> None:
+def refuse_place(recipe: Recipe, out: Path) -> None:
+    """Raise `InputError` when a run cannot be made at `out`: something is there, or the data lie around it."""
+    refuse_taken(out)
     folder = dict(recipe.data).get("path")
     if folder is not None and out.resolve().is_relative_to(Path(folder).resolve()):
         what = f"lies in the data's folder {folder}, whose pictures its samples would join"
@@ -222,7 +227,12 @@ def refuse_changes(recipe: Recipe, snapshot: Snapshot) -> None:
         raise InputError(problems)
 
 
-def _grown(recipe: Recipe, updates: int) -> Recipe:
+def grown(recipe: Recipe, updates: int) -> Recipe:
+    """The recipe with more updates.
+
+    Raises:
+        InputError: they are fewer.
+    """
     if updates < recipe.schedule.updates:
         raise InputError([f"updates: {updates} is less than the run's {recipe.schedule.updates}; it may only grow"])
     mapping = recipe.to_mapping()
@@ -268,7 +278,7 @@ def _play(
     observer.started(folder.path, recipe, session.source, first)
     with (
         _threads(choose_threads(recipe, session.source)),
-        _stopping() as stopped,
+        stopping() as stopped,
         _memory_told(recipe),
         closing(CheckpointWriter(folder.path, recipe.checkpoints.keep)) as writer,
     ):
@@ -498,7 +508,7 @@ def _threads(number: int) -> Iterator[None]:
 
 
 @contextmanager
-def _stopping() -> Iterator[Callable[[], bool]]:
+def stopping() -> Iterator[Stopped]:
     """Whether Ctrl-C or SIGTERM asked to stop; a second one is not waited for."""
     asked: list[int] = []
 
