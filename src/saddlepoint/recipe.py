@@ -26,7 +26,7 @@ from saddlepoint.overrides import Override, apply_overrides, read_overrides, set
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.penalties.sdp import SDP
 from saddlepoint.rounds import Features, InputGradient, Mover, Record
-from saddlepoint.schedules import Cosine, Linear
+from saddlepoint.schedules import Constant, Cosine, Linear, absences
 from saddlepoint.sections import (
     Average,
     Checkpoints,
@@ -54,7 +54,9 @@ from saddlepoint.validation import (
     expanded,
     nearest,
     numbers_listed,
+    parameters,
     shown,
+    takes_real_number,
     validated,
 )
 from saddlepoint.yaml_reading import LARGEST_INTEGER, one_line, read_yaml_file, write_yaml
@@ -329,7 +331,7 @@ def _tidy(raw: Mapping[str, Any]) -> dict[str, Any]:
     tidy = dict(raw)
     optimizers = tidy.get("optimizers")
     if isinstance(optimizers, str) or (isinstance(optimizers, Mapping) and optimizers and not set(optimizers) & set(PLAYERS)):
-        tidy["optimizers"] = dict.fromkeys(PLAYERS, optimizers)
+        tidy["optimizers"] = {player: copy.deepcopy(optimizers) for player in PLAYERS}
     if isinstance(tidy.get("data"), str) and _is_path(tidy["data"]):
         tidy["data"] = {"name": "folder", "path": tidy["data"]}
     expanded_values: dict[str, Any] = expanded(Recipe, tidy)
@@ -383,7 +385,7 @@ def _with_values(recipe: Recipe, values: Mapping[str, Any]) -> Recipe:
     mapping = recipe.to_mapping()
     for name, value in values.items():
         set_value(mapping, _address(name), value)
-    return Recipe.model_validate(mapping)
+    return _with_schedules_closed(Recipe.model_validate(mapping))
 
 
 def _is_path(text: str) -> bool:
@@ -463,66 +465,123 @@ def _varying_problems(recipe: Recipe, tidy: Mapping[str, Any]) -> Iterator[Probl
     """What is wrong with the replicas of a recipe that is right for one."""
     if recipe.seeds is not None and recipe.seed != 0 and recipe.seed != recipe.seeds[0]:
         yield Problem(("seed",), f"{recipe.seed} would not be read beside seeds; give one of the two")
-    fields = recipe.vary.fields
-    unknown = [name for name in fields if _held(recipe, _address(name)) is None]
-    for name in unknown:
-        near = nearest(name, [dotted(address) for address in _known(dict(tidy))])
-        yield Problem(("vary", "fields", name), f"unknown field{near}")
-    wrong = [problem for name in fields if name not in unknown for problem in _field_problems(recipe, name)]
+    wrong = [problem for name in recipe.vary.fields for problem in _field_problems(recipe, name, tidy)]
+    wrong += _length_problems(recipe)
     yield from wrong
-    lengths = {name: len(values) for name, values in fields.items()}
-    if recipe.vary.how == "zip" and not unknown:
-        seeds = len(recipe.seeds) if recipe.seeds is not None else None
-        most = seeds or max(lengths.values(), default=0)
-        for name, length in lengths.items():
-            if length != most:
-                beside = f"{most} seeds" if seeds is not None else f"a list of {most}"
-                what = f"has {length} values beside {beside}; under zip give one value for each, or vary.how=product"
-                yield Problem(_address(name), what)
-                wrong.append(Problem((), ""))
-    if not wrong and not unknown:
+    if not wrong:
         yield from _repeated(recipe)
+        problems = list(_value_problems(recipe))
+        yield from problems or _absence_problems(recipe)
 
 
-def _field_problems(recipe: Recipe, name: str) -> Iterator[Problem]:
+def _field_problems(recipe: Recipe, name: str, tidy: Mapping[str, Any]) -> Iterator[Problem]:
     address, values = _address(name), recipe.vary.fields[name]
-    if not values:
-        yield Problem(address, "an empty list; give one value or more")
-        return
     reason = _refused(recipe, address)
-    if reason is not None:
+    if reason is None and not _is_there(recipe, address):
+        near = nearest(name, [dotted(known) for known in _known(dict(tidy))])
+        yield Problem(("vary", "fields", name), f"unknown field{near}")
+    elif reason is not None:
         yield Problem(address, f"cannot vary from replica to replica: {reason}; train one run for each value")
+    elif not values:
+        yield Problem(address, "an empty list; give one value or more")
+    for value in values if reason is None else ():
+        if value is None or _holds_list(value):
+            cure = " (for no bound, a number too large to count)" if value is None else ""
+            yield Problem(address, f"in its list: {shown(value)} should be a number{cure}")
+
+
+def _length_problems(recipe: Recipe) -> Iterator[Problem]:
+    if recipe.vary.how == "product":
         return
-    for value in {json.dumps(value): value for value in values}.values():
+    lengths = {name: len(values) for name, values in recipe.vary.fields.items()}
+    seeds = None if recipe.seeds is None else len(recipe.seeds)
+    most = seeds or max(lengths.values(), default=0)
+    beside = f"a list of {most}" if seeds is None else f"{most} seeds"
+    for name, length in lengths.items():
+        if length not in (0, most):
+            what = f"has {length} values beside {beside}; under zip give one value for each, or vary.how=product"
+            yield Problem(_address(name), what)
+
+
+def _value_problems(recipe: Recipe) -> Iterator[Problem]:
+    """What is wrong with the values as the replicas have them, each problem once."""
+    seen: set[Problem] = set()
+    for values in _rows(recipe):
         mapping = recipe.to_mapping() | {"vary": {}, "seeds": None}
-        set_value(mapping, address, value)
-        for problem in Recipe._read(mapping)[1]:
-            yield Problem(problem.address, f"in its list: {problem.message}")
+        for name, value in values.items():
+            set_value(mapping, _address(name), value)
+        fresh = [problem for problem in Recipe._read(mapping)[1] if problem not in seen]
+        seen.update(fresh)
+        where = "in its list" if len(values) == 1 else f"with {_told(values)}"
+        yield from (Problem(problem.address, f"{where}: {problem.message}") for problem in fresh)
+
+
+def _absence_problems(recipe: Recipe) -> Iterator[Problem]:
+    """What is there for some replicas only. They draw at once, so a penalty that draws is absent for all at the same updates, or
+    for some always; and all keep an average, or none does."""
+    rows = [_with_values(recipe, values) for values in _rows(recipe)]
+    if len({row.average.decay > 0 for row in rows}) > 1:
+        yield Problem(("average", "decay"), "in its list: 0 keeps no average, and the replicas keep one or none of them does")
+    drawing = [address for address, penalty in recipe.penalties_with_addresses() if penalty.draws]
+    for whose, *number in drawing:
+        found = {absences(dict(row.penalties_with_addresses())[(whose, *number)].weight) for row in rows}
+        if len(drawing) == 1:
+            found.discard(("always",))
+        if len(found) > 1:
+            what = "its values are 0 at different updates, and replicas draw the points of this penalty together"
+            yield Problem((whose, *number, "weight"), f"cannot vary so: {what}; train one run for each value")
+
+
+def _rows(recipe: Recipe) -> list[dict[str, Any]]:
+    """The different values that replicas have in the varying fields."""
+    return list({json.dumps(values): values for values in recipe.axis()[1] if values}.values())
 
 
 def _refused(recipe: Recipe, address: Address) -> str | None:
-    """Why a field is one for all replicas; None when it may vary."""
+    """Why a field is one for all replicas; None when it may vary, or is not there."""
     if address[0] in ("networks", "schedule"):
         return "it changes shapes, or how long a run is"
     if address[0] not in MAY_VARY:
-        return "the replicas share it"
-    holder, value = _held(recipe, address[:-1]), _held(recipe, address)
-    if isinstance(holder, Record) and address[-1] in type(holder).one_for_all:
+        return "the replicas share it" if address[0] in parameters(Recipe) else None
+    if not _is_there(recipe, address):
+        return None
+    above = [(_held(recipe, address[:end]), address[end]) for end in range(1, len(address))]
+    if any(isinstance(holder, Record) and part in type(holder).one_for_all for holder, part in above):
         return "it changes shapes"
-    if not isinstance(value, float | BaseModel):
+    holder, part = above[-1] if above else (recipe, address[0])
+    if not (takes_real_number(parameters(type(holder))[str(part)]) if isinstance(holder, BaseModel) else isinstance(part, int)):
         return "it is no number of the method's formula"
     return None
+
+
+def _is_there(recipe: Recipe, address: Address) -> bool:
+    """Whether a recipe has such a field."""
+    holder, part = _held(recipe, address[:-1]), address[-1]
+    if isinstance(holder, BaseModel) and not isinstance(holder, Constant):
+        return part in parameters(type(holder))
+    return isinstance(holder, tuple) and isinstance(part, int) and part < len(holder)
 
 
 def _held(recipe: Recipe, address: Address) -> Any:
     """The value that a recipe holds at an address; None where it has no such field."""
     found: Any = recipe
     for part in address:
-        try:
-            found = found[part] if isinstance(part, int) else getattr(found, part)
-        except (AttributeError, IndexError, TypeError):
+        if isinstance(found, BaseModel) and isinstance(part, str) and part in type(found).model_fields:
+            found = getattr(found, part)
+        elif isinstance(found, tuple) and isinstance(part, int) and part < len(found):
+            found = found[part]
+        else:
             return None
     return found
+
+
+def _holds_list(value: object) -> bool:
+    inner = value.values() if isinstance(value, Mapping) else ()
+    return isinstance(value, list | tuple) or any(_holds_list(item) for item in inner)
+
+
+def _told(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={shown(value)}" for name, value in values.items())
 
 
 def _repeated(recipe: Recipe) -> Iterator[Problem]:
@@ -530,8 +589,8 @@ def _repeated(recipe: Recipe) -> Iterator[Problem]:
     for seed, values in zip(*recipe.axis(), strict=True):
         key = (seed, json.dumps(values))
         if key in seen:
-            told = ", ".join(f"{name}={shown(value)}" for name, value in values.items())
-            yield Problem(("seeds",), f"{seed} is there twice{f' with {told}' if told else ''}; name each replica once")
+            told = f" with {_told(values)}" if values else ""
+            yield Problem(("seeds",), f"{seed} is there twice{told}; name each replica once")
             return
         seen.add(key)
 

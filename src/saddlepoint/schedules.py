@@ -122,6 +122,20 @@ SCHEDULES: dict[str, type[_Schedule]] = {
 }
 
 
+def absences(schedule: "Schedule") -> tuple[object, ...]:
+    """What decides at which updates a schedule of numbers that are never negative is 0; equal for two that are 0 at the same ones.
+
+    >>> absences(Every(period=2, value=1.0)) == absences(Every(period=2, value=5.0)), absences(Constant(value=0.0))
+    (True, ('always',))
+    """
+    numbers = [value for _, value in schedule if isinstance(value, float)]
+    if not any(numbers):
+        return ("always",)
+    if all(numbers) and not isinstance(schedule, After | Every):
+        return ("never",)
+    return tuple(value == 0 if isinstance(value, float) else value for _, value in schedule)
+
+
 def _progress(update: int, first: int, last: int | None) -> float:
     if last is None:
         raise ValueError("the schedule's `last` is open: give the update at which it ends")

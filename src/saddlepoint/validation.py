@@ -214,6 +214,9 @@ def numbers_listed(annotation: Any, value: object) -> Iterator[Address]:
             yield from ((number, *rest) for rest in numbers_listed(below, item))
     elif isinstance(value, list | tuple) and (_is_schedule(annotation) or _is_number(annotation)):
         yield ()
+    elif _is_schedule(annotation) and isinstance(value, Mapping) and value.get("name") in SCHEDULES:
+        for name, field in parameters(SCHEDULES[value["name"]]).items():
+            yield from ((name, *rest) for rest in numbers_listed(field, value.get(name)))
 
 
 def dotted(address: Address) -> str:
@@ -368,6 +371,15 @@ def _pair(annotation: Any) -> Any:
 def _is_number(annotation: Any) -> bool:
     """Whether one number may stand there, as against text or true and false."""
     return any(inner in (int, float) for inner in _alternatives(annotation))
+
+
+def takes_real_number(annotation: Any) -> bool:
+    """Whether a number of a formula may stand there, or a schedule of one, as against a count or a choice.
+
+    >>> takes_real_number(float | None), takes_real_number(int)
+    (True, False)
+    """
+    return _is_schedule(annotation) or float in list(_alternatives(annotation))
 
 
 def _chosen(annotation: Any) -> Chosen | None:

@@ -124,7 +124,7 @@ def test_all_problems_come_at_once_also_those_of_combinations() -> None:
             "objective": "hinge",
             "weightings": {"generator": "importance"},
             "schedule": {"batch": 0},
-            "seeds": 1,
+            "seedz": 1,
         },
         ["updatse=3", "lr=1e-3"],
     )
@@ -132,7 +132,7 @@ def test_all_problems_come_at_once_also_those_of_combinations() -> None:
         "lr",
         "networks.widht",
         "schedule.batch",
-        "seeds",
+        "seedz",
         "updatse",
         "weightings.generator",
     ]

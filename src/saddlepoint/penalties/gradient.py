@@ -62,6 +62,10 @@ class Gradient(Penalty):
     def needs(self) -> frozenset[Need]:
         return frozenset({InputGradient(self.at)})
 
+    @property
+    def draws(self) -> bool:
+        return self.at == "interpolates"
+
     def __call__(self, round: Round, state: State = EMPTY) -> Tensor:
         batch_axis = round.judge(self.at).scores.ndim - 1
         gradient = in_full_precision(round.input_gradient(self.at)).flatten(batch_axis + 1)

@@ -39,6 +39,11 @@ class Penalty(Term):
         """Whose updates the weight is a schedule of; "own" is the player that carries the penalty."""
         return "own"
 
+    @property
+    def draws(self) -> bool:
+        """Whether a call draws random numbers, so that where it is absent for some updates its later draws are others."""
+        return False
+
     @abstractmethod
     def __call__(self, round: Round, state: State = EMPTY) -> Tensor:
         """The penalty of this turn, `[*]`, the mean over the batch, without its weight."""

@@ -95,6 +95,10 @@ class SDP(Penalty):
             return frozenset()
         return frozenset({Features("real"), Features("fake")})
 
+    @property
+    def draws(self) -> bool:
+        return "random" in (self.select, self.neighbour)
+
     def __call__(self, round: Round, state: State = EMPTY) -> Tensor:
         fake = round.judge("fake")
         pairs = self._pairs(round, fake.scores)

@@ -17,7 +17,7 @@ from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.recipe import Recipe
 from saddlepoint.rounds import InputGradient, Mover, Side, State
 from saddlepoint.streams import Streams
-from saddlepoint.training.side_by_side import Place, placing, side_by_side
+from saddlepoint.training.side_by_side import Place, one_or_all, placing, side_by_side
 from saddlepoint.weightings.weighting import Weighting
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}
@@ -116,7 +116,7 @@ def build_game(recipe: Recipe, generator: Generator, discriminator: Discriminato
             leading=leading,
             weightings=_weightings(members, name, place),
             penalties=_penalties(members, name, place),
-            clip=clips[0] if len(set(clips)) == 1 else place(clips),
+            clip=one_or_all(clips, place),
         )
         for key, term in players[name].terms():
             states[key] = {what: tensor.to(device) for what, tensor in term.initial_state(leading).items()}

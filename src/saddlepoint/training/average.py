@@ -11,10 +11,13 @@ from saddlepoint.networks.network import Generator
 class Average:
     r"""`average = decay average + (1 - decay) weights`, once a generator update; buffers are copied.
 
+    Args:
+        decay: of stacked replicas a tensor `[*]` where they differ.
+
     Source: survey, 4.5; Yazici et al. 2019, "The unusual effectiveness of averaging in GAN training".
     """
 
-    def __init__(self, generator: Generator, decay: float) -> None:
+    def __init__(self, generator: Generator, decay: float | Tensor) -> None:
         self.decay = decay
         self.network = copy.deepcopy(generator).requires_grad_(False).eval()
         self._averages: list[Tensor] = list(self.network.parameters())
@@ -24,6 +27,10 @@ class Average:
     @torch.no_grad()
     def update(self) -> None:
         """Take one step towards the generator's weights."""
-        torch._foreach_lerp_(self._averages, self._weights, 1 - self.decay)
+        if isinstance(self.decay, Tensor):
+            for average, weight in zip(self._averages, self._weights, strict=True):
+                average.lerp_(weight, 1 - self.decay.reshape(self.decay.shape + (1,) * (weight.ndim - self.decay.ndim)))
+        else:
+            torch._foreach_lerp_(self._averages, self._weights, 1 - self.decay)
         for mine, theirs in zip(*self._buffers, strict=True):
             mine.copy_(theirs)

@@ -17,6 +17,7 @@ from saddlepoint.training.assembly import DTYPES, build_game, build_networks, ch
 from saddlepoint.training.average import Average
 from saddlepoint.training.checkpoints import Snapshot, copy_into
 from saddlepoint.training.frozen import Ended, Frozen
+from saddlepoint.training.side_by_side import one_or_all, placing
 from saddlepoint.training.trainer import Trainer
 
 
@@ -34,7 +35,8 @@ class Session:
         self.streams = streams_of(recipe, self.device, DTYPES[recipe.precision])
         generator, discriminator = build_networks(recipe, source.shape, self.device)
         self.game = build_game(recipe, generator, discriminator, self.device)
-        self.average = Average(generator, recipe.average.decay) if recipe.average.decay > 0 else None
+        decay = one_or_all([member.average.decay for member in recipe.members()], placing(self.device, DTYPES[recipe.precision]))
+        self.average = Average(generator, decay) if recipe.average.decay > 0 else None
         leading = self.streams.leading
         self.frozen = Frozen(leading[0], self._stacked, self.game.states, self.device) if leading else None
         self.trainer = Trainer(

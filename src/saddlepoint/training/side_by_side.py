@@ -39,6 +39,15 @@ def side_by_side(records: Sequence[AnyRecord], place: Place) -> AnyRecord:
     return first.model_copy(update={name: _joined(values, place) for name, values in differing.items()}) if differing else first
 
 
+def one_or_all(numbers: Sequence[float], place: Place) -> float | Tensor:
+    """The number that all replicas have, or the tensor `[*]` of theirs.
+
+    >>> one_or_all([0.5, 0.5], torch.tensor), one_or_all([0.5, 1.0], torch.tensor)
+    (0.5, tensor([0.5000, 1.0000]))
+    """
+    return numbers[0] if len(set(numbers)) == 1 else place(numbers)
+
+
 def _values(records: Sequence[Record], name: str) -> tuple[Any, ...]:
     return tuple(getattr(record, name) for record in records)
 
