@@ -258,7 +258,7 @@ class SmallDCGAN:
 
 def digits() -> Tensor:
     """scikit-learn's digits, each pixel twice, in [-1, 1], `[1797, 1, 16, 16]`."""
-    images = torch.from_numpy(load_digits().images).float().div(8).sub(1)
+    images: Tensor = torch.from_numpy(load_digits().images).float().div(8).sub(1)
     return images.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, None]
 
 

@@ -73,6 +73,9 @@ def _writes(metavar: str, what: str) -> Any:
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 RunFolder = Annotated[Path, typer.Argument(help="A run folder.", autocompletion=complete_run, metavar="RUN")]
+Replica = Annotated[
+    int | None, typer.Option(min=0, metavar="I", help="One replica of a run of many seeds, by its place.", show_default=False)
+]
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Fields to change, such as data=fashion-mnist seed=3.", metavar="[key=value]…")
 ]
@@ -162,6 +165,7 @@ def sample(
     checkpoint: Annotated[
         str | None, typer.Option(metavar="U", help="The update of a checkpoint, or best; by default the newest.")
     ] = None,
+    replica: Replica = None,
     out: Annotated[Path | None, _writes("PATH", "Where to put them; by default in the run folder.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -169,12 +173,12 @@ def sample(
     from saddlepoint.run import open_run
     from saddlepoint.sampling import write_samples
 
-    opened = open_run(run)
+    opened = open_run(run) if replica is None else open_run(run).replica(replica)
     count = n if n is not None else DEFAULT_COUNTS[form]
     chosen = _checkpoint(checkpoint)
     place = [] if chosen is None else [chosen if isinstance(chosen, str) else f"{chosen:06d}"]
     told = [form, f"seed{seed}", *(["raw"] if weights == "raw" else []), *place]
-    where = out if out is not None else run / "samples" / ("-".join(told) + (".png" if form != "files" else ""))
+    where = out if out is not None else opened.path / "samples" / ("-".join(told) + (".png" if form != "files" else ""))
     with console(as_json) as screen:
         written = write_samples(opened, where, form, count, seed, weights=weights, checkpoint=chosen, screen=screen)
     _say({"samples": str(written), "n": count, "seed": seed}, as_json)

@@ -172,9 +172,13 @@ def evaluate_all(subjects: Sequence[Path], out: Path | None, watch: Watch, **ask
         if subject.suffix == ".json":
             columns.append(Column(str(subject), Evaluation(tuple(_newest(subject))), subject))
             continue
+        if (subject / "recipe.yaml").is_file() and (run := open_run(subject)).recipe.vary.fields:
+            for values, replicas in run.by_values().items():
+                columns.append(Column(f"{subject} {values}", run.pooled(replicas, watch=watch, **asked), subject / FILE))
+            continue
         evaluation = evaluate(subject, watch=watch, **asked)
-        run = (subject / "recipe.yaml").is_file()
-        columns.append(Column(str(subject), evaluation, subject / FILE if run else None))
+        trained = (subject / "recipe.yaml").is_file()
+        columns.append(Column(str(subject), evaluation, subject / FILE if trained else None))
     refuse_different([value for column in columns for value in column.evaluation.values])
     if out is not None:
         write_values(out, [value for column in columns for value in column.evaluation.values])

@@ -461,6 +461,11 @@ def _changing(record: Record) -> Iterator[tuple[str, Linear | Cosine]]:
 MAY_VARY = ("objective", "penalties", "weightings", "projections", "optimizers", "gradients", "average")
 
 
+def _check_best(recipe: Recipe) -> Iterator[Problem]:
+    if recipe.replicated and recipe.networks.stacks and recipe.measures.best is not None:
+        yield Problem(("measures", "best"), "each of many replicas has its best at another update; leave it out, or train one seed")
+
+
 def _varying_problems(recipe: Recipe, tidy: Mapping[str, Any]) -> Iterator[Problem]:
     """What is wrong with the replicas of a recipe that is right for one."""
     if recipe.seeds is not None and recipe.seed != 0 and recipe.seed != recipe.seeds[0]:
@@ -676,4 +681,5 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"optimizers", "penalties", "schedule"}), _check_schedules),
     (frozenset({"device", "precision"}), _check_device),
     (frozenset({"measures"}), _check_measures),
+    (frozenset({"measures", "networks", "seeds", "vary"}), _check_best),
 )

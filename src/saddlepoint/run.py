@@ -1,6 +1,6 @@
 """The Python API: train a recipe, open a run, sample it, report on it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -236,9 +236,27 @@ class Run:
         """Every replica's values, and of each quantity the mean over them."""
         if self.recipe.vary.fields:
             names = ", ".join(self.recipe.vary.fields)
-            raise InputError([f"{self.path}: {names} varies between its replicas; evaluate one with replica(i)"])
-        evaluations = [self.replica(index).evaluate(measures, watch=watch, **given) for index in range(self.replicas)]
-        pooled = over_replicas(evaluations, str(self.path))
+            raise InputError([f"{self.path}: {names} varies between its replicas, so one mean says nothing; take by_values()"])
+        return self.pooled(range(self.replicas), measures, watch=watch, **given)
+
+    def by_values(self) -> dict[str, list[int]]:
+        """The replicas that share their varying numbers, by what those are; all of them under "" where nothing varies.
+
+        `run.pooled(indices, ...)` evaluates them together.
+        """
+        groups: dict[str, list[int]] = {}
+        for index, values in enumerate(self.recipe.axis()[1]):
+            told = ", ".join(f"{field.rpartition('.')[2]}={value}" for field, value in values.items())
+            groups.setdefault(told, []).append(index)
+        return groups
+
+    def pooled(self, indices: Iterable[int], measures: Named = None, **asked: Any) -> Evaluation:
+        """Of each quantity the mean over some replicas, with its standard error, and their single values in its details.
+
+        Args:
+            asked: as for `evaluate`.
+        """
+        pooled = over_replicas([self.replica(index).evaluate(measures, **asked) for index in indices], str(self.path))
         add_values(self.path, pooled.values)
         return pooled
 

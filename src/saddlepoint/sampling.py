@@ -16,8 +16,8 @@ from saddlepoint.run import Checkpoint, Run, Weights
 from saddlepoint.streams import ROWS, Streams
 from saddlepoint.training.assembly import DTYPES, choose_device, latents_of
 from saddlepoint.training.folder import made_folder
-from saddlepoint.training.pictures import image_grid, point_plot, write_png
-from saddlepoint.training.samples import generate
+from saddlepoint.training.pictures import image_grid, point_panels, point_plot, write_png
+from saddlepoint.training.samples import SHOWN_REPLICAS, generate
 
 Form = Literal["grid", "files", "slerp"]
 SLERP_STEPS = 10
@@ -42,6 +42,8 @@ def write_samples(
             be looked at.
     """
     draw = Drawing(run, seed, weights, checkpoint)
+    if form != "grid" and run.recipe.replicated:
+        raise InputError([f"--as {form}: {run.path} has {run.replicas} replicas; say which with --replica, or use --as grid"])
     if form != "grid" and len(draw.shape) != 3:
         raise InputError([f"--as {form}: this run's samples are points, not pictures; use --as grid"])
     if form != "files" and n > LARGEST_GRID:
@@ -81,10 +83,21 @@ class Drawing:
 
 def _grid(draw: Drawing, n: int) -> Image:
     samples = draw(0, n)
+    if draw.run.recipe.replicated:
+        return _panels(draw, samples[:SHOWN_REPLICAS])
     if samples.ndim == 4:
         return image_grid(samples)
     real = draw.run.recipe.data.open().batch(Streams(draw.seed), n).image
     return point_plot(real, samples, title=f"{n} samples of seed {draw.seed}")
+
+
+def _panels(draw: Drawing, samples: Tensor) -> Image:
+    """Small multiples of the first replicas: a panel each, or a row of images each."""
+    if samples.ndim == 5:
+        return image_grid(samples.flatten(0, 1), columns=samples.shape[1])
+    real = draw.run.recipe.data.open().batch(Streams(draw.seed), samples.shape[1]).image
+    titles = [f"replica {index}, seed {seed}" for index, seed in enumerate(draw.run.recipe.axis()[0][: len(samples)])]
+    return point_panels(real, samples, titles, title=f"{samples.shape[1]} samples of seed {draw.seed}")
 
 
 def _files(draw: Drawing, where: Path, n: int, screen: Console) -> None:

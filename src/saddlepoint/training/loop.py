@@ -35,7 +35,7 @@ from saddlepoint.training.folder import (
     stored_recipe,
     write_recipe,
 )
-from saddlepoint.training.measuring import Best, Measuring, told
+from saddlepoint.training.measuring import Best, Measuring, told_together
 from saddlepoint.training.samples import draw_samples
 from saddlepoint.training.session import Session
 
@@ -420,17 +420,19 @@ class _Log:
             return False
         self._check_weights(update)
         begun = time.perf_counter()
-        evaluation = measuring.at(self._session)
+        evaluations = measuring.at(self._session)
         seconds = round(time.perf_counter() - begun, 3)
         self._events.write(
             "measures",
             update,
             split="held-out",
-            values=told(evaluation.values),
-            left_out=list(evaluation.left_out),
+            values=told_together(evaluations),
+            left_out=list(dict.fromkeys(line for evaluation in evaluations for line in evaluation.left_out)),
             time={"seconds": seconds},
         )
-        best = measuring.better(self._best, evaluation, update)
+        if len(evaluations) > 1:
+            return False
+        best = measuring.better(self._best, evaluations[0], update)
         improved = best is not self._best
         self._best = best
         return improved

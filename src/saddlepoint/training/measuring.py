@@ -1,7 +1,7 @@
 """Measuring the networks of a run: their samples and scores as evidence, and the measures taken while it trains."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -23,7 +23,7 @@ from saddlepoint.measures.measure import Measure
 from saddlepoint.networks.network import Discriminator, Generator
 from saddlepoint.recipe import Recipe
 from saddlepoint.streams import ROWS, Streams
-from saddlepoint.training.assembly import DTYPES, choose_device, latents_of
+from saddlepoint.training.assembly import DTYPES, build_networks, choose_device, latents_of
 from saddlepoint.training.samples import generate, sample_blocks
 from saddlepoint.training.session import Session
 
@@ -168,13 +168,21 @@ class Measuring:
         reals = reals_of_source(source, self._n, split="held-out", seed=recipe.seed, uses=self._uses, floor=False, watch=watch)
         self._reference: Reference = refer(reals, self._extractor, watch, self.measures)
 
-    def at(self, session: Session) -> Evaluation:
-        """The measures of the session's networks as they are."""
+    def at(self, session: Session) -> list[Evaluation]:
+        """The measures of the session's networks as they are; of many replicas one each, empty for one that diverged."""
+        if session.frozen is None:
+            return [self._of(session, session.sampled, lambda: session.game.discriminator)]
+        stacked = (session.sampled, session.game.discriminator)
+        lone = build_networks(self._recipe.part(0, 1), self._shape, session.device)
+        ended = session.frozen.ended
+        return [Evaluation(()) if row in ended else self._of(session, *_one(stacked, lone, row)) for row in range(session.replicas)]
+
+    def _of(self, session: Session, generator: Generator, discriminator: Callable[[], Discriminator]) -> Evaluation:
         networks = Networks(
             recipe=self._recipe,
             shape=self._shape,
-            generator=session.sampled,
-            discriminator=lambda: session.game.discriminator,
+            generator=generator,
+            discriminator=discriminator,
             checkpoint=f"every {self._recipe.measures.every} updates",
             weights=weights_kept(self._recipe, "average"),
             provenance={"seed": self._recipe.seed, "update": session.trainer.updates},
@@ -195,6 +203,17 @@ class Measuring:
         return Best(self.best_by, mean, update)
 
 
+def _one(
+    stacked: tuple[Generator, Discriminator], lone: tuple[Generator, Discriminator], row: int
+) -> tuple[Generator, Callable[[], Discriminator]]:
+    """The lone networks with the weights and buffers of one replica."""
+    for many, one in zip(stacked, lone, strict=True):
+        rows = {name: tensor[row] for name, tensor in many.state_dict().items()}
+        one.load_state_dict(rows)
+        one.eval()
+    return lone[0], lambda: lone[1]
+
+
 def higher_is_better(name: str, measures: Iterable[Measure]) -> bool:
     """The direction of the quantity `name` among the measures'.
 
@@ -207,6 +226,21 @@ def higher_is_better(name: str, measures: Iterable[Measure]) -> bool:
         why = "neither direction of it is better" if name in quantities else "is not among what is measured"
         raise InputError([f"measures.best: {name}: {why}; one of {', '.join(judged) or 'none'}"])
     return judged[name]
+
+
+def told_together(evaluations: Sequence[Evaluation]) -> dict[str, dict[str, Any]]:
+    """Values as a line of the log holds them: of many replicas a list in place of a number."""
+    if len(evaluations) == 1:
+        return told(evaluations[0].values)
+    by_replica = [told(evaluation.values) for evaluation in evaluations]
+    names = dict.fromkeys(name for values in by_replica for name in values)
+    together: dict[str, dict[str, Any]] = {}
+    for name in names:
+        found = [values.get(name) for values in by_replica]
+        first = next(value for value in found if value is not None)
+        lists = {key: [math.nan if value is None else value[key] for value in found] for key in ("mean", "error")}
+        together[name] = {**first, **lists}
+    return together
 
 
 def told(values: Iterable[Value]) -> dict[str, dict[str, Any]]:

@@ -11,8 +11,9 @@ import torch
 from saddlepoint.errors import InputError
 from saddlepoint.training import loop
 from saddlepoint.training.checkpoints import Snapshot, checkpoint_path, read_checkpoint, updates_at_hand
-from saddlepoint.training.folder import open_folder
+from saddlepoint.training.folder import open_folder, resume_command
 from saddlepoint.training.loop import Observer
+from saddlepoint.training.many import divided, part_folders
 
 CLOCK_KEYS = ("seconds", "files")
 
@@ -25,6 +26,9 @@ def prove(run: Path, updates: int, observer: Observer | None = None) -> list[str
     Raises:
         InputError: there is no checkpoint that far back.
     """
+    if divided(run):
+        first = part_folders(run)[0]
+        raise InputError([f"{run}: its replicas lie in parts; prove them one by one: `{resume_command(first)} --prove {updates}`"])
     at_hand = updates_at_hand(open_folder(run).path)
     earlier = [update for update in at_hand[:-1] if update <= at_hand[-1] - updates]
     if not earlier:

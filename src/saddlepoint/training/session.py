@@ -116,7 +116,7 @@ class Session:
         self.trainer.latest = {name: torch.tensor(value, dtype=torch.float64) for name, value in latest.items()}
 
     def load_weights(self, snapshot: Snapshot) -> None:
-        """Take the networks' weights only (a warm start).
+        """Take the networks' weights only (a warm start); every replica takes those of a lone run.
 
         Raises:
             InputError: the networks differ; every tensor that does not fit, at once.
@@ -127,11 +127,17 @@ class Session:
                 problems.append(f"{name}: the checkpoint holds no such network; it holds {', '.join(snapshot.tensors)}")
                 continue
             try:
-                copy_into(_tensors(network), snapshot.tensors[name], name)
+                copy_into(_tensors(network), self._for_all(snapshot.tensors[name], _tensors(network)), name)
             except InputError as error:
                 problems += error.problems
         if problems:
             raise InputError(problems)
+
+    def _for_all(self, stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
+        """What a lone run stored, for each replica; anything else as it is."""
+        leading = self.streams.leading
+        fits = leading and all(name in own and own[name].shape == leading + tensor.shape for name, tensor in stored.items())
+        return {name: tensor.expand(*leading, *tensor.shape) for name, tensor in stored.items()} if fits else stored
 
     def _stacked(self) -> list[Tensor]:
         return [tensor for network in self._networks().values() for tensor in _tensors(network).values()]
