@@ -554,9 +554,11 @@ def _refused(recipe: Recipe, address: Address) -> str | None:
     if any(isinstance(holder, Record) and part in type(holder).one_for_all for holder, part in above):
         return "it changes shapes"
     holder, part = above[-1] if above else (recipe, address[0])
-    if not (takes_real_number(parameters(type(holder))[str(part)]) if isinstance(holder, BaseModel) else isinstance(part, int)):
-        return "it is no number of the method's formula"
-    return None
+    if isinstance(holder, BaseModel):
+        number = takes_real_number(parameters(type(holder))[str(part)])
+    else:
+        number = isinstance(_held(recipe, address), float)
+    return None if number else "it is no number of the method's formula"
 
 
 def _is_there(recipe: Recipe, address: Address) -> bool:
