@@ -21,7 +21,7 @@ ORDER: list[set[str]] = [
     {"objectives", "penalties", "weightings", "optimizers"},
     {"games", "methods"},
     {"yaml_reading"},
-    {"validation"},
+    {"validation", "seeds"},
     {"overrides"},
     {"sections"},
     {"evaluation", "verification"},

@@ -2,10 +2,11 @@
 
 import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from html import escape
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
+from saddlepoint.report.bands import Band, Bands
 from saddlepoint.report.quantities import Chart, Points
 
 SIDE = 1000
@@ -16,6 +17,9 @@ SMOOTHED_FROM = 60
 LOG_FROM_RATIO = 50.0
 OUTLYING_SPANS = 4.0
 LARGEST, SMALLEST = 1e100, 1e-100
+LONE_REACH = 4.0
+
+T = TypeVar("T")
 
 COLOURS = {"total": 0, "value": 0, "discriminator": 1, "real": 1, "generator": 2, "fake": 2, "held-out": 3}
 
@@ -52,12 +56,14 @@ def draw(chart: Chart, last: int, ended: int | None = None) -> str:
     if chart.reference is not None:
         height = _y(axis, chart.reference[0])
         parts.append(f'<line class="reference" x1="0" x2="{SIDE}" y1="{height}" y2="{height}"/>')
-    for number, (name, points) in enumerate(chart.curves.items()):
-        parts.append(_curve(points, axis, right, colour(name, number)))
+    # Bands lie below every line.
+    parts += [_band(bands, axis, right, colour, chart.widest) for bands, colour in _coloured(chart.bands)]
+    parts += [_path_of(_thinned_evenly(medians(bands)), axis, right, colour) for bands, colour in _coloured(chart.bands)]
+    parts += [_curve(points, axis, right, colour, chart.steps) for points, colour in _coloured(chart.curves)]
     parts += _marks(chart, right)
     if ended is not None:
         parts.append(f'<line class="end" x1="{_x(ended, right)}" x2="{_x(ended, right)}" y1="0" y2="{SIDE}"/>')
-    words = f"{chart.title}, update 0 to {last}. {'; '.join(_summary(name, points) for name, points in chart.curves.items())}"
+    words = f"{chart.title}, update 0 to {last}. {'; '.join(_summaries(chart))}"
     y_labels = "".join(_tick("bottom", axis(tick), short(tick)) for tick in axis.ticks)
     x_labels = "".join(_tick("left", tick / right, f"{tick:,}") for tick in x_ticks(right))
     svg = f'<svg viewBox="0 0 {SIDE} {SIDE}" preserveAspectRatio="none" aria-hidden="true">{"".join(parts)}</svg>'
@@ -66,7 +72,7 @@ def draw(chart: Chart, last: int, ended: int | None = None) -> str:
         f'data-rows="{escape(_rows(chart))}"><div class="ys" aria-hidden="true">{y_labels}</div>'
         f'<div class="area">{svg}<i class="cursor"></i></div><div class="xs" aria-hidden="true">{x_labels}</div></div>'
     )
-    legend = "".join(_key(name, points, colour(name, number)) for number, (name, points) in enumerate(chart.curves.items()))
+    legend = "".join(_keys(chart))
     if chart.reference is not None:
         legend += f'<li><span class="swatch dashed"></span>{escape(chart.reference[1])}</li>'
     notes = "".join(f'<p class="note">{escape(note)}</p>' for note in _notes(chart, axis))
@@ -82,8 +88,7 @@ def axis_of(chart: Chart) -> Axis:
     if chart.bounds is not None:
         low, high = chart.bounds
         return Axis(low, high, _linear_ticks(low, high), log=False)
-    everything = (value for points in chart.curves.values() for _, value in points)
-    values = sorted(value if abs(value) >= SMALLEST else 0.0 for value in everything if abs(value) <= LARGEST)
+    values = sorted(value if abs(value) >= SMALLEST else 0.0 for _, value in _shown(chart) if abs(value) <= LARGEST)
     if not values:
         return Axis(-1.0, 1.0, [-1.0, 0.0, 1.0], log=False)
     if values[0] > 0 and values[-1] / values[0] >= LOG_FROM_RATIO:
@@ -146,11 +151,61 @@ def x_ticks(right: int) -> list[int]:
     return [round(step * i) for i in range(5) if step * i <= right] if step >= 1 else list(range(right + 1))
 
 
-def _curve(points: Points, axis: Axis, right: int, colour: int) -> str:
-    many = len(points) >= SMOOTHED_FROM
+def medians(bands: Bands) -> Points:
+    """The middle line of a band."""
+    return [(band.update, band.median) for band in bands]
+
+
+def _coloured(curves: Mapping[str, T]) -> list[tuple[T, int]]:
+    return [(curve, colour(name, number)) for number, (name, curve) in enumerate(curves.items())]
+
+
+def _shown(chart: Chart) -> Iterator[tuple[int, float]]:
+    """Every number that a curve or the edge of a band goes through."""
+    for points in chart.curves.values():
+        yield from points
+    for bands in chart.bands.values():
+        yield from ((band.update, edge) for band in bands for edge in (*band.spread(chart.widest), band.median) if band.finite)
+
+
+def _curve(points: Points, axis: Axis, right: int, colour: int, steps: bool) -> str:
+    many = len(points) >= SMOOTHED_FROM and not steps
     raw = _path(_thinned(points), axis, right)
     drawn = f'<path class="c{colour}{" raw" if many else ""}" d="{raw}"/>'
-    return drawn + (f'<path class="c{colour}" d="{_path(_thinned(smoothed(points)), axis, right)}"/>' if many else "")
+    return drawn + (_path_of(_thinned(smoothed(points)), axis, right, colour) if many else "")
+
+
+def _path_of(points: Points, axis: Axis, right: int, colour: int) -> str:
+    return f'<path class="c{colour}" d="{_path(points, axis, right)}"/>'
+
+
+def _band(bands: Bands, axis: Axis, right: int, colour: int, widest: bool) -> str:
+    """The middle half as an area, and 5 to 95 % as a lighter one around it."""
+    chosen = _thinned_evenly(bands)
+    return "".join(
+        f'<path class="band b{colour}" d="{_area([(band.update, *band.spread(wide)) for band in chosen], axis, right)}"/>'
+        for wide in ((True, False) if widest else (False,))
+    )
+
+
+def _area(edges: Sequence[tuple[int, float, float]], axis: Axis, right: int) -> str:
+    stretches = []
+    for stretch in segments([(place, low + high) for place, (_, low, high) in enumerate(edges)]):
+        chosen = [edges[place] for place, _ in stretch]
+        # A single update has no width of its own.
+        reach = LONE_REACH if len(chosen) == 1 else 0.0
+        ends = [(SIDE * update / right + side, low, high) for update, low, high in chosen for side in {-reach, reach}]
+        ends.sort(key=lambda end: end[0])
+        there = [f"{x:.1f} {_y(axis, high)}" for x, _, high in ends]
+        back = [f"{x:.1f} {_y(axis, low)}" for x, low, _ in reversed(ends)]
+        stretches.append(f"M{'L'.join(there + back)}Z")
+    return "".join(stretches)
+
+
+def _thinned_evenly(items: Sequence[T]) -> list[T]:
+    """Whole updates of a band are left out: its edges stay quantiles of one update."""
+    step = math.ceil(len(items) / MOST_BUCKETS)
+    return [*items[::-1][::step]][::-1] if items else []
 
 
 def _path(points: Points, axis: Axis, right: int) -> str:
@@ -176,20 +231,32 @@ def _thinned(points: Points) -> Points:
 
 
 def _marks(chart: Chart, right: int) -> list[str]:
-    broken = sorted({update for points in chart.curves.values() for update, value in points if not math.isfinite(value)})
     return [
         f'<line class="broken" x1="{_x(update, right)}" x2="{_x(update, right)}" y1="0" y2="{SIDE}"/>'
-        for update in broken[:MOST_MARKS]
+        for update in sorted(_broken(chart))[:MOST_MARKS]
     ]
 
 
+def _broken(chart: Chart) -> dict[int, int]:
+    """How many values are not finite, by update."""
+    counts: dict[int, int] = {}
+    for update in (update for points in chart.curves.values() for update, value in points if not math.isfinite(value)):
+        counts[update] = counts.get(update, 0) + 1
+    for band in (band for bands in chart.bands.values() for band in bands if band.broken):
+        counts[band.update] = counts.get(band.update, 0) + band.broken
+    return counts
+
+
 def _notes(chart: Chart, axis: Axis) -> Iterator[str]:
-    everything = [point for points in chart.curves.values() for point in points]
-    broken = [update for update, value in everything if not math.isfinite(value)]
+    if chart.note:
+        yield chart.note
+    broken = _broken(chart)
     if broken:
-        yield f"{_counted(len(broken))} not finite, first at update {min(broken):,}."
-    beyond = [value for _, value in everything if math.isfinite(value) and not axis.low <= value <= axis.high]
-    if beyond:
+        yield f"{_counted(sum(broken.values()))} not finite, first at update {min(broken):,}."
+    beyond = [value for _, value in _shown(chart) if math.isfinite(value) and not axis.low <= value <= axis.high]
+    if beyond and chart.bands:
+        yield f"Bands reach beyond the axis, as far as {short(max(beyond, key=abs))}."
+    elif beyond:
         yield f"{_counted(len(beyond))} beyond the axis, as far as {short(max(beyond, key=abs))}."
 
 
@@ -197,9 +264,40 @@ def _counted(number: int) -> str:
     return "1 value is" if number == 1 else f"{number:,} values are"
 
 
-def _key(name: str, points: Points, colour: int) -> str:
-    value = short(points[-1][1]) if points else "–"
+def _keys(chart: Chart) -> Iterator[str]:
+    for number, (name, points) in enumerate(chart.curves.items()):
+        yield _key(name, short(points[-1][1]) if points else "–", colour(name, number))
+    for number, (name, bands) in enumerate(chart.bands.items()):
+        yield _key(name, _told(bands[-1], chart.widest) if bands else "–", colour(name, number))
+
+
+def _key(name: str, value: str, colour: int) -> str:
     return f'<li><span class="swatch s{colour}"></span>{escape(name)} <output>{escape(value)}</output></li>'
+
+
+def _told(band: Band, widest: bool) -> str:
+    """A band in words: its median, its range, and of how many where some are missing."""
+    if not band.finite:
+        return "–"
+    low, high = (short(edge) for edge in band.spread(widest))
+    spread = f" ({low} to {high})" if low != high else ""
+    return f"{short(band.median)}{spread}" + (f" of {band.finite}" if band.finite < band.asked else "")
+
+
+def _summaries(chart: Chart) -> Iterator[str]:
+    yield from (_summary(name, points) for name, points in chart.curves.items())
+    share = "5 to 95 %" if chart.widest else "middle half"
+    for name, bands in chart.bands.items():
+        finite = [band for band in bands if band.finite]
+        if not finite:
+            yield f"{name}: no finite value"
+            continue
+        last, lowest, highest = finite[-1], min(band.median for band in finite), max(band.median for band in finite)
+        low, high = (short(edge) for edge in last.spread(chart.widest))
+        yield (
+            f"{name}: last median {short(last.median)}, {share} {low} to {high}, over {last.finite} replicas; "
+            f"medians from {short(lowest)} to {short(highest)}"
+        )
 
 
 def _summary(name: str, points: Points) -> str:
@@ -211,11 +309,12 @@ def _summary(name: str, points: Points) -> str:
 
 def _rows(chart: Chart) -> str:
     """What the pointer reads out: `[[update, value of each curve …], …]`, thinned evenly, the last one kept."""
-    updates = sorted({update for points in chart.curves.values() for update, _ in points})
+    tables = [{update: short(value) for update, value in points} for points in chart.curves.values()]
+    tables += [{band.update: _told(band, chart.widest) for band in bands} for bands in chart.bands.values()]
+    updates = sorted({update for table in tables for update in table})
     step = max(1, math.ceil(len(updates) / MOST_ROWS))
     kept = [*updates[::-1][::step]][::-1]
-    tables = [dict(points) for points in chart.curves.values()]
-    rows = [[update, *(short(table[update]) if update in table else "–" for table in tables)] for update in kept]
+    rows = [[update, *(table.get(update, "–") for table in tables)] for update in kept]
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
 

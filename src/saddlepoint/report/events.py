@@ -2,15 +2,24 @@
 
 import json
 import math
+import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+# One number a replica, in the order of the axis; None where there is none.
+Row = tuple[float | None, ...]
+
 
 @dataclass(frozen=True)
 class Progress:
-    """What the monitors showed at one update. Times are None when the line has none."""
+    """What the monitors showed at one update. Times are None when the line has none.
+
+    Args:
+        values: numbers by name; of a run of many replicas, those that all share.
+        rows: numbers that differ from replica to replica, by name.
+    """
 
     update: int
     images: int
@@ -18,11 +27,12 @@ class Progress:
     values: Mapping[str, float]
     seconds: float | None
     images_per_second: float | None
+    rows: Mapping[str, Row] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A quantity that was measured at one update, while it trained."""
+    """A quantity that was measured at one update, while it trained; of many replicas `rows` holds each one's mean and error."""
 
     update: int
     name: str
@@ -32,6 +42,15 @@ class Measured:
     split: str
     better: str | None
     error: float | None = None
+    rows: tuple[Row, Row] | None = None
+
+
+@dataclass(frozen=True)
+class Ended:
+    """Where a replica diverged: the update it had reached, and the term that stopped being finite."""
+
+    update: int
+    term: str
 
 
 @dataclass
@@ -46,11 +65,13 @@ class Log:
     done: int | None = None
     update: int = 0
     unreadable: int = 0
+    seeds: tuple[int, ...] = ()
+    ended: dict[int, Ended] = field(default_factory=dict)
 
     @property
     def names(self) -> list[str]:
         """Every quantity that was logged, in the order of its first appearance."""
-        return list(dict.fromkeys(name for progress in self.progress for name in progress.values))
+        return list(dict.fromkeys(name for entry in self.progress for name in (*entry.values, *entry.rows)))
 
     @property
     def seconds(self) -> float | None:
@@ -91,6 +112,16 @@ def number(value: object) -> float | None:
         return math.copysign(math.inf, value)
 
 
+def middle(row: Row) -> float:
+    """The median of the numbers that are finite; NaN where none is.
+
+    >>> middle((1.0, None, math.inf, 4.0))
+    2.5
+    """
+    finite = [value for value in row if value is not None and math.isfinite(value)]
+    return statistics.median(finite) if finite else math.nan
+
+
 def _take(log: Log, line: bytes) -> bool:
     try:
         event = json.loads(line)
@@ -103,12 +134,16 @@ def _take(log: Log, line: bytes) -> bool:
     match event.get("event"):
         case "start":
             log.parameters = _integers(event.get("parameters"))
+            log.seeds = _seeds(event.get("seeds"))
         case "progress":
             log.progress.append(_progress(update, event))
         case "measures":
             log.measured += _measured(update, event)
         case "warning":
             log.warnings.append((update, str(event.get("message", ""))))
+        case "replica diverged":
+            if isinstance(event.get("replica"), int):
+                log.ended.setdefault(event["replica"], Ended(update, str(event.get("term", ""))))
         case "diverged":
             log.diverged = (update, str(event.get("term", "")))
         case "done":
@@ -117,7 +152,8 @@ def _take(log: Log, line: bytes) -> bool:
 
 
 def _progress(update: int, event: Mapping[str, Any]) -> Progress:
-    values = {str(name): number(value) for name, value in _mapping(event.get("values")).items()}
+    found = {str(name): value for name, value in _mapping(event.get("values")).items()}
+    values = {name: number(value) for name, value in found.items() if not isinstance(value, list)}
     images, times = event.get("images"), _mapping(event.get("time"))
     return Progress(
         update=update,
@@ -126,6 +162,7 @@ def _progress(update: int, event: Mapping[str, Any]) -> Progress:
         values={name: value for name, value in values.items() if value is not None},
         seconds=number(times.get("seconds")),
         images_per_second=number(times.get("images_per_second")),
+        rows={name: _row(value) for name, value in found.items() if isinstance(value, list)},
     )
 
 
@@ -134,6 +171,9 @@ def _measured(update: int, event: Mapping[str, Any]) -> list[Measured]:
     for name, value in _mapping(event.get("values")).items():
         fields = _mapping(value)
         mean, n, better = number(fields.get("mean")), fields.get("n"), fields.get("better")
+        rows = (_row(fields.get("mean")), _row(fields.get("error"))) if isinstance(fields.get("mean"), list) else None
+        if rows is not None:
+            mean = middle(rows[0])
         if mean is not None:
             found.append(
                 Measured(
@@ -145,9 +185,18 @@ def _measured(update: int, event: Mapping[str, Any]) -> list[Measured]:
                     split=str(event.get("split") or ""),
                     better=better if better in ("higher", "lower") else None,
                     error=number(fields.get("error")),
+                    rows=rows,
                 )
             )
     return found
+
+
+def _row(value: object) -> Row:
+    return tuple(number(inner) for inner in value) if isinstance(value, list) else ()
+
+
+def _seeds(value: object) -> tuple[int, ...]:
+    return tuple(seed for seed in value if isinstance(seed, int)) if isinstance(value, list) else ()
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

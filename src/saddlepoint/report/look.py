@@ -97,7 +97,9 @@ details > summary { cursor: pointer; color: var(--accent); }
 .plot { position: relative; height: 232px; padding: 6px 14px 24px 50px; touch-action: pan-y; }
 .area { position: relative; height: 100%; border-bottom: 1px solid var(--soft); }
 .area svg { display: block; width: 100%; height: 100%; overflow: hidden; }
-.plot svg * { vector-effect: non-scaling-stroke; fill: none; }
+.plot svg * { vector-effect: non-scaling-stroke; }
+.plot svg :not(.band) { fill: none; }
+.plot svg .band { opacity: .17; }
 .plot path { stroke-width: 2; stroke-linejoin: round; stroke-linecap: round; }
 .plot .raw { stroke-width: 1; opacity: .34; }
 .grid { stroke: var(--grid); stroke-width: 1; }
@@ -118,6 +120,8 @@ details > summary { cursor: pointer; color: var(--accent); }
 .swatch.dashed { height: 0; border-top: 2px dotted var(--soft); }
 .c0 { stroke: var(--c0); } .c1 { stroke: var(--c1); } .c2 { stroke: var(--c2); }
 .c3 { stroke: var(--c3); stroke-dasharray: 6 4; } .c4 { stroke: var(--c4); } .c5 { stroke: var(--c5); }
+.b0 { fill: var(--c0); } .b1 { fill: var(--c1); } .b2 { fill: var(--c2); }
+.b3 { fill: var(--c3); } .b4 { fill: var(--c4); } .b5 { fill: var(--c5); }
 .c3.raw { stroke-dasharray: none; }
 .s0 { background: var(--c0); } .s1 { background: var(--c1); } .s2 { background: var(--c2); }
 .s3 { background: linear-gradient(90deg, var(--c3) 40%, transparent 40% 60%, var(--c3) 60%); }
@@ -134,6 +138,7 @@ details > summary { cursor: pointer; color: var(--accent); }
 .values ul { margin: .7rem 0 0; padding: 0; list-style: none; color: var(--soft); font-size: .86rem; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 18px; align-items: start; }
 .pair ul { margin: 0; padding-left: 1.1rem; }
+.is-diverged { color: var(--bad); } .is-unfinished { color: var(--wait); }
 .session + .session { margin-top: 1.4rem; }
 footer { padding-bottom: 40px; color: var(--soft); font-size: .85rem; }
 @media print { .slider, nav, button { display: none; } .chart, .card { break-inside: avoid; } }

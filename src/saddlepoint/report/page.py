@@ -16,10 +16,12 @@ from saddlepoint.evaluation.results import FILE as MEASURES
 from saddlepoint.evaluation.results import read_values
 from saddlepoint.evaluation.table import table_of
 from saddlepoint.report.curves import draw
-from saddlepoint.report.frames import Frame, animation, animation_path, data_uri, page_frames
+from saddlepoint.report.frames import Frame, animation, animation_path, data_uri, page_frames, shots
 from saddlepoint.report.look import SCRIPT, STYLE
 from saddlepoint.report.quantities import charts
 from saddlepoint.report.reading import Reading, mapping, read_run
+from saddlepoint.report.replica_section import alone_command, counted, described, divergence, replica_table
+from saddlepoint.report.replicas import groupings
 from saddlepoint.report.saving import save
 
 MOST_WARNINGS = 100
@@ -59,6 +61,7 @@ def page(reading: Reading, moving: bytes | None) -> str:
         "</div></section>",
         values,
         _curves(reading),
+        replica_table(reading),
         _environment(reading),
         "</main>",
         "<footer>Made by Saddlepoint from the run folder alone. This file loads nothing and works offline.</footer>",
@@ -77,26 +80,41 @@ def page(reading: Reading, moving: bytes | None) -> str:
 
 def _header(reading: Reading) -> str:
     measures = '<a href="#measures">Measures</a>' if (reading.path / MEASURES).is_file() else ""
-    asked = f" of {reading.asked:,}" if reading.asked else ""
-    words = {
-        "done": "done",
-        "diverged": "diverged",
-        "unfinished": f"unfinished: {reading.log.update:,}{asked} updates",
-    }[reading.status]
+    replicas = '<a href="#replicas">Replicas</a>' if reading.replicas else ""
     what = f"<b>{escape(reading.recipe_name)}</b>" if reading.recipe_name else "a recipe without a name"
     on = f" on <b>{escape(reading.data)}</b>" if reading.data else ""
     return (
         f'<header><p class="over">Saddlepoint · training run</p><h1>{escape(reading.name)}</h1>'
-        f'<p class="lede"><span class="status {reading.status}">{words}</span><span>{what}{on}</span></p>'
+        f'<p class="lede"><span class="status {reading.status}">{_status(reading)}</span><span>{what}{on}</span>'
+        f"{_many(reading)}</p>"
         '<nav aria-label="Parts of this page"><a href="#samples">Samples</a><a href="#repeat">Repeat it</a>'
         f"{measures}"
-        '<a href="#curves">Curves</a><a href="#environment">Environment</a></nav></header>'
+        f'<a href="#curves">Curves</a>{replicas}<a href="#environment">Environment</a></nav></header>'
     )
+
+
+def _status(reading: Reading) -> str:
+    ended = len(reading.log.ended)
+    of = f", {ended:,} of {counted(len(reading.replicas), 'replica')} diverged" if ended else ""
+    if reading.status != "unfinished":
+        return "all replicas diverged" if of and reading.status == "diverged" else f"{reading.status}{of}"
+    asked = f" of {reading.asked:,}" if reading.asked else ""
+    over = sum(part.over(reading.asked) for part in reading.parts)
+    parts = f", {over} of {counted(len(reading.parts), 'part')} at their end" if reading.divided else ""
+    return f"unfinished: {reading.log.update:,}{asked} updates{parts}{of}"
+
+
+def _many(reading: Reading) -> str:
+    if not reading.replicas:
+        return ""
+    who = described(reading.replicas)
+    return f"<span><b>{counted(len(reading.replicas), 'replica')}</b>{f': {escape(who)}' if who else ''}</span>"
 
 
 def _notices(reading: Reading, problems: Iterable[str]) -> Iterator[str]:
     log = reading.log
-    if log.diverged is not None:
+    yield from divergence(reading)
+    if log.diverged is not None and not reading.replicas:
         update, term = log.diverged
         yield (
             f'<div class="notice diverged" role="alert"><p><strong>Diverged at update {update:,}</strong>: {escape(term)} stopped '
@@ -115,18 +133,24 @@ def _notices(reading: Reading, problems: Iterable[str]) -> Iterator[str]:
 
 def _facts(reading: Reading) -> str:
     log = reading.log
-    facts: dict[str, tuple[str, str]] = {
-        "Updates": (f"{log.update:,}", f"of {reading.asked:,} asked" if reading.asked else "of the generator")
-    }
+    facts: dict[str, tuple[str, str]] = {}
+    many = bool(reading.replicas)
+    if many:
+        ended = len(log.ended)
+        facts["Replicas"] = (f"{len(reading.replicas):,}", f"{ended:,} diverged" if ended else "none diverged")
+    facts["Updates"] = (f"{log.update:,}", f"of {reading.asked:,} asked" if reading.asked else "of the generator")
     if log.progress:
-        facts[f"{reading.examples.capitalize()} shown"] = (f"{log.progress[-1].images:,}", "real, to the discriminator")
+        facts[f"{reading.examples.capitalize()} shown"] = (
+            f"{log.progress[-1].images:,}",
+            f"real, to {'each' if many else 'the'} discriminator",
+        )
     if log.seconds is not None:
-        facts["Time"] = (_duration(log.seconds), "of training")
+        facts["Time"] = (_duration(log.seconds), "of training, summed over parts" if reading.divided else "of training")
     rates = [entry.images_per_second for entry in log.progress if entry.images_per_second is not None]
     if rates:
-        facts["Speed"] = (f"{statistics.median(rates):,.0f}", f"{reading.examples} a second, median")
+        facts["Speed"] = (f"{statistics.median(rates):,.0f}", f"{reading.examples} a second, median{', of all' if many else ''}")
     for player, count in log.parameters.items():
-        facts[player.capitalize()] = (f"{count:,}", "parameters")
+        facts[player.capitalize()] = (f"{count:,}", "parameters each" if many else "parameters")
     tiles = "".join(
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}<small>{escape(unit)}</small></dd></div>"
         for name, (value, unit) in facts.items()
@@ -150,10 +174,18 @@ def _samples(reading: Reading, frames: list[Frame]) -> str:
         f'aria-label="Update whose samples are shown" aria-valuetext="update {frames[-1].update:,}">'
         f"<output>update {frames[-1].update:,}</output></div>"
     )
-    chosen = f" {len(frames)} of {len(reading.frames)} pictures, evenly chosen." if len(frames) < len(reading.frames) else ""
-    hint = f'<p class="hint">The same latents at every update: drag, or use the arrow keys.{chosen}</p>' if last else ""
+    there = len(shots(reading))
+    chosen = f" {len(frames)} of {there} pictures, evenly chosen." if len(frames) < there else ""
+    which = f" {_shown(reading)}" if reading.replicas else ""
+    hint = f'<p class="hint">The same latents at every update: drag, or use the arrow keys.{which}{chosen}</p>' if last else ""
     card = f'<div class="card"><div class="frames{pixels}">{images}</div>{slider if last else ""}{hint}</div>'
     return f"<div><h2>{what}</h2>{card}</div>"
+
+
+def _shown(reading: Reading) -> str:
+    kind = "panel" if reading.points else "row"
+    what = f"A {kind} a replica, the first of each value where values differ"
+    return f"{what}; of several parts, the first ones." if reading.divided else f"{what}."
 
 
 def _animation(frames: list[Frame], moving: bytes | None) -> str:
@@ -176,9 +208,15 @@ def _repeat(reading: Reading, digest: str | None, unfold: bool) -> str:
     parts.append(f'<p class="label">From the recipe stored with the run</p>{_command(f"saddlepoint train {stored}")}')
     if reading.status == "unfinished":
         parts.append(f'<p class="label">Go on with it</p>{_command(f"saddlepoint resume {shlex.quote(str(reading.path))}")}')
+    if reading.replicas:
+        replica = reading.replicas[0]
+        words = f"One replica alone: here {escape(replica.name)}; put in the seed and the values of another"
+        parts.append(f'<p class="label">{words}</p>')
+        parts.append(_command(alone_command(reading, replica)))
     seed = reading.found("seed")
     keys = {
-        "Seed": None if seed is None else str(seed),
+        "Seed": None if seed is None or reading.replicas else str(seed),
+        "Replicas": described(reading.replicas) or None if reading.replicas else None,
         "Recipe's digest": digest,
         "Data's digest": str(mapping(reading.environment.get("data")).get("digest") or "") or None,
     }
@@ -228,10 +266,10 @@ def _table(conditions: str, values: list[Value]) -> str:
 
 def _curves(reading: Reading) -> str:
     log = reading.log
-    groups = charts(log, meanings(), reading.examples)
+    groups = charts(log, meanings(), reading.examples, reading.replicas)
     if not groups:
         return '<section id="curves"><h2>Curves</h2><p class="label">No progress has been logged yet.</p></section>'
-    ended = log.diverged[0] if log.diverged is not None else None
+    ended = log.diverged[0] if log.diverged is not None and not reading.replicas else None
     last = max([entry.update for entry in log.progress] + [entry.update for entry in log.measured])
     drawn = "".join(
         f'<h3>{escape(group)}</h3><div class="charts">{"".join(draw(chart, max(last, ended or 0), ended) for chart in found)}</div>'
@@ -240,8 +278,20 @@ def _curves(reading: Reading) -> str:
     return (
         '<section id="curves"><h2>Curves</h2><p class="label">By generator updates. Point at a curve, or focus it and use the '
         f"arrow keys, to read every chart at that update; otherwise the last values stand beside the names. "
-        f"Thin lines are what was logged, thick ones its running mean.</p>{drawn}</section>"
+        f"{_how_drawn(reading)}</p>{drawn}</section>"
     )
+
+
+def _how_drawn(reading: Reading) -> str:
+    if not reading.replicas:
+        return "Thin lines are what was logged, thick ones its running mean."
+    compared = groupings(reading.replicas)
+    if any(len(grouping.groups) > 1 for grouping in compared):
+        drawn = "A line is the median over the replicas with that value, the band around it their middle half"
+    else:
+        drawn = "A line is the median over replicas, the darker band their middle half, the lighter one 5 to 95 % of them"
+    left = " Once a replica has diverged, its numbers are left out: a band is of those that are alive." if reading.log.ended else ""
+    return f"{drawn}; beside the names stand the median and, in brackets, the widest band that is drawn.{left}"
 
 
 def _environment(reading: Reading) -> str:

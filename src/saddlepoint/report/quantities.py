@@ -1,24 +1,41 @@
 """What the monitors log: which curves share a chart, and what each means. A quantity nobody described still gets its chart."""
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from saddlepoint.report.events import Log
+from saddlepoint.report.bands import Bands, band_of
+from saddlepoint.report.events import Log, Row
+from saddlepoint.report.replicas import Grouping, Replica, groupings
 
 Points = list[tuple[int, float]]
+Rows = list[tuple[int, Row]]
 
 
 @dataclass
 class Chart:
-    """Curves on one pair of axes. `bounds` fixes the vertical axis; `reference` is a line to compare with, and its name."""
+    """Curves on one pair of axes.
+
+    Args:
+        bounds: fixes the vertical axis.
+        reference: a line to compare with, and its name.
+        curves: of a lone run, a number an update.
+        bands: of a run of many replicas, by curve: where its replicas lie at each update.
+        widest: whether a band's 5 to 95 % is drawn around its middle half.
+        steps: the curves are counts, which no mean runs over.
+        note: what is to be said of it.
+    """
 
     title: str
     meaning: str
     bounds: tuple[float, float] | None = None
     reference: tuple[float, str] | None = None
     curves: dict[str, Points] = field(default_factory=dict)
+    bands: dict[str, Bands] = field(default_factory=dict)
+    widest: bool = True
+    steps: bool = False
+    note: str = ""
 
 
 class Rule(NamedTuple):
@@ -157,43 +174,98 @@ RULES = (
 )
 
 SPEED_MEANING = "Real ones shown to the discriminator, monitors and samples included. Dips are samples being drawn."
+ALIVE_MEANING = "Replicas that have not diverged. One that has is frozen, and its later numbers are in no curve below."
 MEASURES_GROUP = "Measures"
-ORDER = (MEASURES_GROUP, *dict.fromkeys(rule.group for rule in RULES))
+REPLICAS_GROUP = "Replicas"
+ORDER = (REPLICAS_GROUP, MEASURES_GROUP, *dict.fromkeys(rule.group for rule in RULES))
 BETTER = {"higher": " Higher is better.", "lower": " Lower is better.", None: ""}
 
 
-def charts(log: Log, meanings: Mapping[str, str], examples: str = "images") -> dict[str, list[Chart]]:
+def charts(
+    log: Log, meanings: Mapping[str, str], examples: str = "images", replicas: Sequence[Replica] = ()
+) -> dict[str, list[Chart]]:
     """The charts of a log by group; every logged quantity, and every measured one, is a curve of exactly one of them.
+
+    Of many replicas a curve is a band over them. Where numbers vary from replica to replica, each quantity has a chart of its own,
+    with a band for each value.
 
     Args:
         meanings: of penalties by name, put before the general words.
         examples: what the data are called.
+        replicas: those of the log's rows; none of a lone run.
     """
     groups: dict[str, dict[str, Chart]] = {group: {} for group in ORDER}
-    groups[MEASURES_GROUP] = _measures(log, examples)
+    compared = groupings(replicas) if replicas else []
+    groups[REPLICAS_GROUP] = _alive(log, compared)
+    groups[MEASURES_GROUP] = _measures(log, examples, compared)
     for name in log.names:
         rule, words = _rule_of(name)
         title = _filled(rule.title, words)
         meaning = " ".join(part for part in (_own_meaning(rule, words, meanings), rule.meaning) if part)
-        chart = groups[rule.group].setdefault(title, Chart(title, meaning, rule.bounds, rule.reference))
-        curve = _filled(rule.curve, words)
-        points = [(entry.update, entry.values[name]) for entry in log.progress if name in entry.values]
-        chart.curves[name if curve in chart.curves else curve] = points
+        found, curve = groups[rule.group], _filled(rule.curve, words)
+        chart = Chart(title, meaning, rule.bounds, rule.reference)
+        if not compared:
+            chart = found.setdefault(title, chart)
+            points = [(entry.update, entry.values[name]) for entry in log.progress if name in entry.values]
+            chart.curves[name if curve in chart.curves else curve] = points
+            continue
+        rows = [(entry.update, entry.rows[name]) for entry in log.progress if name in entry.rows]
+        _compare(found, chart, curve, name, rows, compared)
     speed = [(entry.update, entry.images_per_second) for entry in log.progress if entry.images_per_second is not None]
     if speed:
         title = f"{examples.capitalize()} a second"
-        groups["Pace"][title] = Chart(title, SPEED_MEANING, curves={f"{examples} a second": speed})
+        meaning = f"{SPEED_MEANING} All replicas together." if compared else SPEED_MEANING
+        groups["Pace"][title] = Chart(title, meaning, curves={f"{examples} a second": speed})
     return {group: list(found.values()) for group, found in groups.items() if found}
 
 
-def _measures(log: Log, examples: str) -> dict[str, Chart]:
+def _compare(found: dict[str, Chart], chart: Chart, curve: str, name: str, rows: Rows, compared: Sequence[Grouping]) -> None:
+    """Put a quantity's bands on the chart of its kind, or, value by value, on one of its own."""
+    for grouping in compared:
+        everyone = len(grouping.groups) == 1
+        by = f" by {grouping.by}" if grouping.by else ""
+        title = f"{chart.title}{by}" if everyone else f"{chart.title}, {curve}{by}"
+        own = found.setdefault(title, replace(chart, title=title, bands={}, widest=everyone, note=grouping.note))
+        for label, members in grouping.groups.items():
+            kept = curve if everyone else label
+            own.bands[name if kept in own.bands else kept] = [band_of(update, row, members) for update, row in rows]
+
+
+def _alive(log: Log, compared: Sequence[Grouping]) -> dict[str, Chart]:
+    """How many replicas have not diverged, where some have."""
     found: dict[str, Chart] = {}
+    for grouping in compared if log.ended else ():
+        title = "Replicas alive" + (f" by {grouping.by}" if grouping.by else "")
+        most = max(len(members) for members in grouping.groups.values())
+        chart = Chart(title, ALIVE_MEANING, bounds=(0.0, float(most)), steps=True, note=grouping.note)
+        for label, members in grouping.groups.items():
+            ends = sorted(log.ended[member].update for member in members if member in log.ended)
+            points: Points = [(0, float(len(members)))]
+            for gone, update in enumerate(ends, 1):
+                points += [(update, points[-1][1]), (update, float(len(members) - gone))]
+            last = max([entry.update for entry in log.progress] + ends)
+            chart.curves[label or "alive"] = [*points, (last, points[-1][1])]
+        found[title] = chart
+    return found
+
+
+def _measures(log: Log, examples: str, compared: Sequence[Grouping]) -> dict[str, Chart]:
+    found: dict[str, Chart] = {}
+    rows: dict[tuple[str, str], Rows] = {}
+    charts_of: dict[tuple[str, str], Chart] = {}
     for entry in log.measured:
         meaning = (
             f"Samples of the same latents at every update, against {entry.n:,} {entry.split} {examples}.{BETTER[entry.better]}"
         )
-        chart = found.setdefault(entry.name, Chart(entry.title, meaning))
-        chart.curves.setdefault(entry.split or "value", []).append((entry.update, entry.mean))
+        curve = entry.split or "value"
+        if not compared:
+            chart = found.setdefault(entry.name, Chart(entry.title, meaning))
+            chart.curves.setdefault(curve, []).append((entry.update, entry.mean))
+        elif entry.rows is not None:
+            charts_of.setdefault((entry.name, curve), Chart(entry.title, meaning))
+            rows.setdefault((entry.name, curve), []).append((entry.update, entry.rows[0]))
+    for (name, curve), chart in charts_of.items():
+        _compare(found, chart, curve, name, rows[name, curve], compared)
     return found
 
 

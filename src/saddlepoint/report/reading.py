@@ -2,21 +2,24 @@
 
 import json
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from saddlepoint.errors import InputError
 from saddlepoint.report.events import Log, read_log
+from saddlepoint.report.replicas import Part, Replica, joined, part_span, replicas_of
+from saddlepoint.seeds import MOST_SEEDS
 from saddlepoint.yaml_reading import read_yaml
 
 MOST_RECIPE_BYTES = 2**18
+PARTS = "parts"
 
 
 @dataclass(frozen=True)
 class Reading:
-    """What a run folder holds."""
+    """What a run folder holds. Of a run with many replicas `log` is joined over its `parts`; a run in one part is that part."""
 
     path: Path
     recipe: Mapping[str, Any]
@@ -24,6 +27,13 @@ class Reading:
     environment: Mapping[str, Any]
     log: Log
     problems: tuple[str, ...]
+    replicas: tuple[Replica, ...] = ()
+    parts: tuple[Part, ...] = ()
+
+    @property
+    def divided(self) -> bool:
+        """Whether its replicas were trained in folders of their own."""
+        return any(part.path != self.path for part in self.parts)
 
     @property
     def name(self) -> str:
@@ -70,8 +80,7 @@ class Reading:
     @property
     def frames(self) -> list[tuple[int, Path]]:
         """The pictures of samples, by update."""
-        found = [path for path in (self.path / "samples").glob("*.png") if path.stem.isdecimal() and path.is_file()]
-        return sorted((int(path.stem), path) for path in found)
+        return frames_in(self.path)
 
     def found(self, *keys: str) -> Any:
         """A value of the recipe; None when it is not there."""
@@ -95,14 +104,55 @@ def read_run(run: Path) -> Reading:
         )
     problems: list[str] = []
     recipe_text = _text(run / "recipe.yaml", problems)
-    return Reading(
-        path=run,
-        recipe=_recipe(recipe_text, problems),
-        recipe_text=recipe_text,
-        environment=_environment(_text(run / "environment.json", problems), problems),
-        log=read_log(run / "events.jsonl"),
-        problems=tuple(problems),
-    )
+    recipe = _recipe(recipe_text, problems)
+    environment = _environment(_text(run / "environment.json", problems), problems)
+    log = read_log(run / "events.jsonl")
+    axis = _axis(recipe)
+    parts = _parts(run, problems) if (run / PARTS).is_dir() else [Part(0, len(axis) or len(log.seeds), run, log)]
+    lone = Reading(run, recipe, recipe_text, environment, log, tuple(problems))
+    size = len(axis) or max((part.stop for part in parts), default=0)
+    if size == 0:
+        return lone
+    parts = [replace(part, stop=min(part.stop, size)) for part in parts if part.start < size]
+    whole = joined(parts, size, lone.asked)
+    replicas = replicas_of(axis or _unknown_axis(parts, size), parts, whole, lone.asked)
+    return replace(lone, log=whole, replicas=replicas, parts=tuple(parts))
+
+
+def _axis(recipe: Mapping[str, Any]) -> list[tuple[int | None, Mapping[str, Any]]]:
+    """The seed and the varying values of each replica; none where the recipe describes one run, or is not read here."""
+    from saddlepoint.recipe import Recipe
+
+    if recipe.get("seeds") is None and not mapping(recipe.get("vary")).get("fields"):
+        return []
+    try:
+        return list(zip(*Recipe.from_mapping(recipe).axis(), strict=True))
+    except InputError:
+        return []
+
+
+def _unknown_axis(parts: Sequence[Part], size: int) -> list[tuple[int | None, Mapping[str, Any]]]:
+    # What the logs say where the recipe does not.
+    seeds = {part.start + place: seed for part in parts for place, seed in enumerate(part.log.seeds)}
+    return [(seeds.get(index), {}) for index in range(size)]
+
+
+def _parts(run: Path, problems: list[str]) -> list[Part]:
+    """The parts in `parts/`, in the order of the replicas."""
+    spans = {path: part_span(path.name) for path in (run / PARTS).iterdir() if path.is_dir()}
+    found: list[Part] = []
+    for path, span in sorted(((path, span) for path, span in spans.items() if span is not None), key=lambda pair: pair[1]):
+        if span[0] < (found[-1].stop if found else 0) or span[1] > MOST_SEEDS:
+            problems.append(f"{PARTS}/{path.name}: is no part that this run can have, and is passed over")
+            continue
+        found.append(Part(*span, path, read_log(path / "events.jsonl")))
+    return found
+
+
+def frames_in(run: Path) -> list[tuple[int, Path]]:
+    """The pictures of samples in a folder, by update."""
+    found = [path for path in (run / "samples").glob("*.png") if path.stem.isdecimal() and path.is_file()]
+    return sorted((int(path.stem), path) for path in found)
 
 
 def is_run(path: Path) -> bool:
