@@ -1,6 +1,7 @@
 """The kernel distance against a double loop, on subsets, in blocks, and its error against simulation."""
 
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,14 @@ from scipy.stats import t
 from torch import Tensor
 
 from saddlepoint.errors import InputError
-from saddlepoint.measures import MEASURES, kernel_distance, kernel_distance_over_subsets, kernels
+from saddlepoint.measures import (
+    MEASURES,
+    kernel_distance,
+    kernel_distance_over_subsets,
+    kernels,
+    maximum_mean_discrepancy,
+    permutation_test,
+)
 from saddlepoint.measures.blocks import block_error
 from saddlepoint.measures.evidence import Evidence, Sample
 from saddlepoint.measures.kernels import Polynomial
@@ -52,6 +60,71 @@ def test_how_much_is_held_changes_nothing(block: int, monkeypatch: pytest.Monkey
     monkeypatch.setattr(kernels, "BLOCK", block)
     assert kernel_distance(real, fake) == pytest.approx(whole[0], rel=1e-10)
     torch.testing.assert_close(kernel_distance_over_subsets(real, fake, subsets, subsets), whole[1], rtol=1e-10, atol=0)
+
+
+def by_fractions(x: Tensor, y: Tensor, degree: int) -> float:
+    """The definition in exact arithmetic, of the very numbers given."""
+
+    def mean(a: list[list[Fraction]], b: list[list[Fraction]], same: bool) -> Fraction:
+        values = [
+            (sum(p * q for p, q in zip(one, other, strict=True)) / len(one) + 1) ** degree
+            for i, one in enumerate(a)
+            for j, other in enumerate(b)
+            if not (same and i == j)
+        ]
+        return sum(values, Fraction(0)) / len(values)
+
+    real, fake = ([[Fraction(number) for number in row] for row in side.tolist()] for side in (x, y))
+    return float(mean(real, real, True) + mean(fake, fake, True) - 2 * mean(real, fake, False))
+
+
+@pytest.mark.parametrize("degree", [1, 2, 3, 5])
+@pytest.mark.parametrize("offset", [0.0, 1e3, 1e6, 1e9])
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_an_offset_of_both_sides_costs_no_digits(degree: int, offset: float, shift: float) -> None:
+    """Against fractions: summed as it is written, the cubic kernel has no right digit left at an offset of 1e9."""
+    real, fake = normal(0, 9) + offset, normal(1, 8) + offset + shift
+    kernel = Polynomial(degree)
+    assert kernel_distance(real, fake, kernel) == pytest.approx(by_fractions(real, fake, degree), rel=1e-9)
+    assert maximum_mean_discrepancy(real, fake, kernel) == kernel_distance(real, fake, kernel)
+    subsets = torch.stack([torch.arange(8), torch.arange(8).flip(0)])
+    expected = by_fractions(real[:8], fake, degree)
+    assert kernel_distance_over_subsets(real, fake, subsets, subsets, kernel).tolist() == pytest.approx([expected] * 2, rel=1e-9)
+
+
+def test_the_permutation_test_of_an_offset_is_that_of_the_definition() -> None:
+    real, fake = normal(0, 9) + 1e7, normal(1, 8) + 1e7
+    shuffles = torch.stack([Streams(number).order("shuffle", 17, 17) for number in range(6)])
+    found = permutation_test(real, fake, shuffles, Polynomial())
+    both = torch.cat([real, fake])
+    expected = [by_fractions(both[order[:9]], both[order[9:]], 3) for order in shuffles]
+    assert found.permuted.tolist() == pytest.approx(expected, rel=1e-9)
+    assert found.unbiased == pytest.approx(by_fractions(real, fake, 3), rel=1e-9)
+
+
+@pytest.mark.parametrize("offset", [0.0, 0.4, 1e3])
+def test_products_of_float32_features_lose_nothing_that_matters(offset: float) -> None:
+    """As in a KID: the same features in float64 give the same values, far within what subsets differ by."""
+    scale = (1 + torch.arange(256)).rsqrt()
+    real, fake = (((normal(seed, 600, 256) * scale) + offset).float() for seed in (0, 1))
+    subsets = torch.stack([Streams(number).order("subset", 600, 600)[:100] for number in range(20)])
+    lean = kernel_distance_over_subsets(real, fake, subsets, subsets)
+    whole = kernel_distance_over_subsets(real.double(), fake.double(), subsets, subsets)
+    assert 0 < (lean - whole).abs().max() < 1e-5 * whole.std()
+
+
+def test_features_whose_kernel_is_no_number_are_refused() -> None:
+    real, fake = normal(0, 5) * 1e60, normal(1, 5) * 1e60
+    subsets = torch.arange(5)[None]
+    for refused in (
+        lambda: kernel_distance(real, fake),
+        lambda: kernel_distance_over_subsets(real, fake, subsets, subsets),
+        lambda: maximum_mean_discrepancy(real, fake, Polynomial()),
+        lambda: maximum_mean_discrepancy(real, fake, Polynomial(), biased=True),
+        lambda: permutation_test(real, fake, torch.arange(10)[None], Polynomial()),
+    ):
+        with pytest.raises(InputError, match="the kernel of features so large is beyond float64; divide both sides by one number"):
+            refused()
 
 
 def test_order_and_sides_change_nothing() -> None:

@@ -1,17 +1,20 @@
 """Kernels, and sums of them over many subsets of one set of samples: each pair's kernel is computed once."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, Self
 
 import torch
 from torch import Tensor
 
 from saddlepoint.measures.evidence import Step, unwatched
 
-# Kernel values that are held at a time: 32 MiB of float64.
-BLOCK = 2**22
+# Kernel values that are held at a time, 8 MiB of float64: larger temporaries leave the cache.
+BLOCK = 2**20
+
+# The size of points whose products float32 holds.
+LEAN = 1e-12, 1e12
 
 # Of the largest squared distance: below it, a squared distance of float64 points is rounding.
 ROUNDING = 1e-12
@@ -21,6 +24,17 @@ class Kernel(Protocol):
     """`k(x, y)` of every pair: `[n, d]` and `[m, d]`, float64, to `[n, m]`."""
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor: ...
+
+
+class Rows(Protocol):
+    """Points, a row each, however a kernel takes them."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, rows: slice | Tensor, /) -> Self: ...
+
+
+PairKernel = Callable[[Any, Any], Tensor]
+"""`[n, m]` of two sets of the `Rows` it takes."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +72,80 @@ class Polynomial:
         return (x @ y.T).mul_(scale).add_(self.offset).pow_(self.degree)
 
 
+@dataclass(frozen=True)
+class Moved:
+    """Points seen from a centre c, float64: `points = sqrt(scale) (x - c)` `[n, d]`, and `along = scale c . (x - c)` `[n]`."""
+
+    points: Tensor
+    along: Tensor
+
+    def __len__(self) -> int:
+        return len(self.along)
+
+    def __getitem__(self, rows: slice | Tensor, /) -> "Moved":
+        return Moved(self.points[rows], self.along[rows])
+
+
+@dataclass(frozen=True)
+class PolynomialAbout:
+    r"""`k(x, y) - k(x, c) - k(c, y) + k(c, c)` of a polynomial kernel k and points seen from c, float64.
+
+    What depends on one sample alone cancels in every difference of means that makes an MMD, so the MMD is k's own; but without it
+    nothing large is left to cancel when the points share a large offset. With a the kernel's base at (c, c), s and t the parts
+    along c, p the product of what is left, `b = a + s + t`, it is the sum of two halves that subtract nothing:
+
+        (b + p)^n - b^n = sum_{l>0} C(n, l) b^(n-l) p^l,     and of (a + s + t)^n the terms in which both s and t stand.
+
+    Args:
+        base: `scale c . c + offset`.
+    """
+
+    degree: int
+    base: float
+
+    def __call__(self, x: Moved, y: Moved) -> Tensor:
+        product = (x.points @ y.points.T).double()
+        if self.degree == 1:
+            return product
+        below = (x.along + self.base)[:, None] + y.along
+        power, total = below, torch.add(product, below, alpha=self.degree)
+        for chosen in range(2, self.degree):
+            power = below * power
+            total.mul_(product).add_(power, alpha=math.comb(self.degree, chosen))
+        powers = range(1, self.degree)
+        left, right = (torch.stack([side.along**k for k in powers]) for side in (x, y))
+        return total.mul_(product).addmm_(left.T @ self._mixed(), right)
+
+    def _mixed(self) -> Tensor:
+        """The coefficients of `s^i t^j`, i and j of 1 … n - 1, in `(a + s + t)^n`."""
+        n = self.degree
+        rows = [
+            [math.comb(n, i + j) * math.comb(i + j, i) * self.base ** (n - i - j) if i + j <= n else 0.0 for j in range(1, n)]
+            for i in range(1, n)
+        ]
+        return torch.tensor(rows, dtype=torch.float64)
+
+
+def seen_from_their_mean(kernel: Polynomial, *sets: Tensor, lean: bool = False) -> tuple[PolynomialAbout, tuple[Moved, ...]]:
+    """The kernel about the mean of all points, and the points seen from it.
+
+    Args:
+        lean: take products in float32, which halves their time: each is then off by some `1e-7 |x - c| |y - c| / d`.
+    """
+    points = [side.detach().to("cpu", torch.float64) for side in sets]
+    centre = torch.stack([side.sum(0) for side in points]).sum(0) / sum(map(len, points))
+    scale = 1 / len(centre) if kernel.scale is None else kernel.scale
+    moved = [side - centre for side in points]
+    along = [side @ centre * scale for side in moved]
+    for side in moved:
+        side.mul_(math.sqrt(scale))
+    largest = max(float(side.abs().max()) for side in moved)
+    if lean and LEAN[0] < largest < LEAN[1]:
+        moved = [side.float() for side in moved]
+    base = float(centre @ centre) * scale + kernel.offset
+    return PolynomialAbout(kernel.degree, base), tuple(map(Moved, moved, along))
+
+
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     """`||x_i - y_j||^2`, `[n, m]`, by one product; as exact as float64 is if both are centred. Never below 0."""
     norms = x.square().sum(1)[:, None] + y.square().sum(1)
@@ -79,8 +167,8 @@ class Within(NamedTuple):
     diagonal: Tensor
 
 
-def within(x: Tensor, weights: Tensor, kernel: Kernel, step: Step = unwatched) -> Within:
-    """Sums of `K = k(x, x)` with weights `[n, P]`, float64; holds 2^22 kernel values at a time, and computes each pair once.
+def within(x: Rows, weights: Tensor, kernel: PairKernel, step: Step = unwatched) -> Within:
+    """Sums of `K = k(x, x)` with weights `[n, P]`, float64; holds 2^20 kernel values at a time, and computes each pair once.
 
     `step` is told of rows that are done.
     """
@@ -97,8 +185,8 @@ def within(x: Tensor, weights: Tensor, kernel: Kernel, step: Step = unwatched) -
     return Within(forms, rows, diagonal)
 
 
-def between(x: Tensor, y: Tensor, x_weights: Tensor, y_weights: Tensor, kernel: Kernel, step: Step = unwatched) -> Tensor:
-    """`u_p' k(x, y) v_p` for weights `[n, P]` and `[m, P]`: `[P]`, float64; holds 2^22 kernel values at a time."""
+def between(x: Rows, y: Rows, x_weights: Tensor, y_weights: Tensor, kernel: PairKernel, step: Step = unwatched) -> Tensor:
+    """`u_p' k(x, y) v_p` for weights `[n, P]` and `[m, P]`: `[P]`, float64; holds 2^20 kernel values at a time."""
     forms = torch.zeros(x_weights.shape[1], dtype=torch.float64)
     for start, stop in _chunks(len(x), len(y)):
         forms += (x_weights[start:stop] * (kernel(x[start:stop], y) @ y_weights)).sum(0)
@@ -111,7 +199,7 @@ def _chunks(n: int, columns: int) -> Iterator[tuple[int, int]]:
     return ((start, min(start + rows, n)) for start in range(0, n, rows))
 
 
-def all_ones(x: Tensor) -> Tensor:
+def all_ones(x: Rows) -> Tensor:
     """The weights of the whole set, `[n, 1]`."""
     return torch.ones(len(x), 1, dtype=torch.float64)
 
@@ -121,7 +209,7 @@ def mean_without_diagonal(total: Tensor, diagonal: Tensor, n: int) -> Tensor:
     return (total - diagonal) / (n * (n - 1))
 
 
-def u_statistic(x: Tensor, y: Tensor, kernel: Kernel, step: Step = unwatched) -> float:
+def u_statistic(x: Rows, y: Rows, kernel: PairKernel, step: Step = unwatched) -> float:
     """`sum_{i!=j} k(x_i,x_j)/(n(n-1)) + sum_{i!=j} k(y_i,y_j)/(m(m-1)) - 2 mean_ij k(x_i,y_j)`: unbiased, may be negative.
 
     `step` is told of rows: `2 n + m` in all.

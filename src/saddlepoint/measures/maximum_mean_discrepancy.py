@@ -13,7 +13,7 @@ from saddlepoint.errors import InputError
 from saddlepoint.measures.blocks import BLOCKED, BLOCKS, FEW, block_error
 from saddlepoint.measures.evidence import Evidence, GaussianMixture, Step, unwatched
 from saddlepoint.measures.feature_sets import check_feature_sets, check_features, is_shuffled
-from saddlepoint.measures.kernel_distance import block_values
+from saddlepoint.measures.kernel_distance import block_values, prepare, representable
 from saddlepoint.measures.kernels import (
     Gaussian,
     Kernel,
@@ -44,7 +44,7 @@ def maximum_mean_discrepancy(real: Tensor, fake: Tensor, kernel: Kernel | None =
     r"""`MMD^2`, in float64: the distance of the two laws' mean embeddings, squared.
 
     Unbiased: `sum_{i!=j} k(x_i,x_j)/(n(n-1)) + sum_{i!=j} k(y_i,y_j)/(m(m-1)) - 2 mean_ij k(x_i,y_j)`; may be negative.
-    Biased: the same with all pairs, over `n^2` and `m^2`; 0 or more. Holds 2^22 kernel values at a time.
+    Biased: the same with all pairs, over `n^2` and `m^2`; 0 or more. Holds 2^20 kernel values at a time.
 
     Args:
         real, fake: features or points, `[n, d]` and `[m, d]`, two rows or more.
@@ -61,12 +61,12 @@ def maximum_mean_discrepancy(real: Tensor, fake: Tensor, kernel: Kernel | None =
     """
     check_feature_sets(NAME, real, fake)
     kernel = kernel or gaussian_kernel(real)
-    x, y = _points(kernel, real, fake)
+    prepared, (x, y) = prepare(kernel, real, fake)
     if not biased:
-        return u_statistic(x, y, kernel)
-    own = [within(side, all_ones(side), kernel).forms / len(side) ** 2 for side in (x, y)]
-    cross = between(x, y, all_ones(x), all_ones(y), kernel) / (len(x) * len(y))
-    return float(own[0] + own[1] - 2 * cross)
+        return representable(NAME, u_statistic(x, y, prepared))
+    own = [within(side, all_ones(side), prepared).forms / len(side) ** 2 for side in (x, y)]
+    cross = between(x, y, all_ones(x), all_ones(y), prepared) / (len(x) * len(y))
+    return representable(NAME, float(own[0] + own[1] - 2 * cross))
 
 
 def gaussian_kernel(held_out: Tensor, multiples: tuple[float, ...] = MULTIPLES) -> Gaussian:
@@ -105,7 +105,7 @@ def permutation_test(
     r"""Compare the squared MMD with its values when the labels real and fake are dealt out anew.
 
     `p = (1 + #{permuted >= observed}) / (1 + P)`: a right level at any n. Each kernel value is computed once for all permutations;
-    holds `(n + m) P` float64 numbers and 2^22 kernel values.
+    holds `(n + m) P` float64 numbers and 2^20 kernel values.
 
     Args:
         real, fake: `[n, d]` and `[m, d]`.
@@ -128,10 +128,10 @@ def permutation_test(
     if permutations.ndim != 2 or not is_shuffled(permutations, total):
         raise InputError([f"{NAME}: permutations {tuple(permutations.shape)} must be shuffles [P, {total}] of all samples"])
     kernel = kernel or gaussian_kernel(real)
-    pooled = torch.cat(_points(kernel, real, fake))
+    prepared, (pooled,) = prepare(kernel, torch.cat([real.detach().double(), fake.detach().double()]))
     chosen = torch.cat([torch.arange(n)[None], permutations[:, :n]])
     weights = torch.zeros(len(chosen), total, dtype=torch.float64).scatter_(1, chosen, 1.0).T.contiguous()
-    sums = within(pooled, weights, kernel, step)
+    sums = within(pooled, weights, prepared, step)
 
     first, row_sums = sums.forms, sums.rows @ weights
     cross = row_sums - first
@@ -144,9 +144,9 @@ def permutation_test(
         - 2 * cross / math.prod(sizes)
     )
     biased = first[0] / sizes[0] ** 2 + second[0] / sizes[1] ** 2 - 2 * cross[0] / math.prod(sizes)
-    rounding = 1e-12 * sums.rows.sum().abs() / total**2  # values that are equal but for the order of their sums are equal
+    rounding = 1e-12 * sums.diagonal.abs().mean()  # values that are equal but for the order of their sums are equal
     p = (1 + int((unbiased[1:] >= unbiased[0] - rounding).sum())) / len(chosen)
-    return PermutationTest(unbiased[0].item(), biased.item(), p, unbiased[1:])
+    return PermutationTest(representable(NAME, unbiased[0].item()), biased.item(), p, unbiased[1:])
 
 
 def exact_maximum_mean_discrepancy(mixture: GaussianMixture, fake: Tensor, bandwidths: tuple[float, ...]) -> float:
@@ -184,14 +184,6 @@ def _smoothed(x: Tensor, means: Tensor, bandwidths: tuple[float, ...], variance:
         Gaussian((wide,))(x, means) * (bandwidth / wide) ** x.shape[1] for bandwidth, wide in zip(bandwidths, widened, strict=True)
     ]
     return torch.stack(parts).mean(0)
-
-
-def _points(kernel: Kernel, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """Both sides in float64; centred where only distances matter."""
-    if isinstance(kernel, Gaussian):
-        x, y = centred(real, fake)
-        return x, y
-    return real.detach().double(), fake.detach().double()
 
 
 class _WithBandwidth(Measure):
@@ -264,7 +256,7 @@ class MaximumMeanDiscrepancy(_WithBandwidth):
             value = replace(value, notes=(*notes, FEW))
         else:
             orders = streams.order(f"{NAME} real", len(real), len(real)), streams.order(f"{NAME} fake", len(fake), len(fake))
-            blocks = block_values(*_points(kernel, real, fake), orders, kernel)
+            blocks = block_values(real, fake, orders, kernel)
             spread = block_error(blocks)
             value = replace(value, error=spread.error, interval=spread.interval)
             value = replace(value, notes=(*notes, BLOCKED), details={**details, "blocks": blocks})
