@@ -184,7 +184,7 @@ class Fleet:
                 except queue.Empty:
                     continue
                 if report is None:
-                    problems += self._lost(worker)
+                    problems += self._lost(worker, bool(waiting) and not any(other.process.poll() is None for other in workers))
                 elif report["what"] in ("ready", "done", "diverged", "interrupted", "refused"):
                     problems += self._finished(worker, report)
                     self._employ(worker, waiting)
@@ -258,10 +258,10 @@ class Fleet:
             self.at[part] = self.recipe.schedule.updates
         return list(report.get("problems", []))
 
-    def _lost(self, worker: Worker) -> list[str]:
-        """A worker's reports have ended: well, when it had nothing left to do."""
+    def _lost(self, worker: Worker, needed: bool) -> list[str]:
+        """A worker's reports have ended: well, when it had nothing left to do and nobody waits for it."""
         code = worker.process.wait()
-        if worker.part is None and code == 0:
+        if worker.part is None and not needed:
             return []
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         of = f" that trained replicas {worker.part.name}" if worker.part is not None else ""

@@ -1,6 +1,7 @@
 """The parts of a run of many replicas: how many are stacked in one game, and what fits in memory."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.data.source import Source
-from saddlepoint.errors import InputError
+from saddlepoint.errors import Diverged, InputError
 from saddlepoint.recipe import Recipe
 from saddlepoint.training.assembly import choose_device
 from saddlepoint.training.session import Session
@@ -123,19 +124,21 @@ def bytes_of_a_replica(recipe: Recipe, source: Source) -> int:
     """What one replica holds at the most, read off one update of it: weights, gradients, optimiser, average, a checkpoint's copy,
     and what the passes of a turn keep for the backward pass, twice."""
     session = Session(recipe.part(0, 1), source)
-    kept: dict[int, int] = {}
+    kept: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: Tensor) -> Tensor:
+        # Held until all is counted, or another would take its place in memory.
         storage = tensor.untyped_storage()
-        kept[storage.data_ptr()] = storage.nbytes()
+        kept[storage.data_ptr()] = storage
         return tensor
 
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+    # One that diverges at once has kept what it keeps by then, and is told of when it trains.
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor), suppress(Diverged):
         session.trainer.update()
     held = sum(
         tensor.numel() * tensor.element_size() for tensors in session.snapshot().tensors.values() for tensor in tensors.values()
     )
-    return 3 * held + 2 * sum(kept.values())
+    return 3 * held + 2 * sum(storage.nbytes() for storage in kept.values())
 
 
 def _meminfo(name: str) -> int | None:
