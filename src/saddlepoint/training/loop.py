@@ -455,8 +455,11 @@ class _Log:
                 raise Diverged(f"{name}/weights", update)
             frozen.mark_broken(name, player.parameters.values(), update)
             self._replicas_ended(update)
+            if frozen.all:
+                raise Diverged(f"{name}/weights", update)
 
     def diverged(self, outcome: Diverged) -> None:
+        self._replicas_ended(outcome.update)
         self._events.write("diverged", outcome.update, term=outcome.term)
         self._events.sync()
         self._writer.wait()
