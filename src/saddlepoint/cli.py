@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from saddlepoint.progress import Gauge, Terminal
     from saddlepoint.recipe import Recipe
+    from saddlepoint.report.runs import ReplicaSummary
     from saddlepoint.rounds import Record
     from saddlepoint.run import Run
 
@@ -305,29 +306,52 @@ def report(
 
 @app.command()
 def runs(
-    folder: Annotated[Path, typer.Argument(help="A folder of runs.")] = Path("runs"),
+    folder: Annotated[Path, typer.Argument(help="A folder of runs, or a run of many replicas.")] = Path("runs"),
     as_json: Json = False,
 ) -> None:
-    """A table of all runs in a folder."""
-    from saddlepoint.report.runs import runs_table
+    """A table of all runs in a folder, or of the replicas of one run."""
+    from saddlepoint.report.reading import is_run
+    from saddlepoint.report.runs import replicas_table, runs_table
 
     if not folder.is_dir():
         raise InputError([f"{folder}: is not a folder; `saddlepoint train RECIPE` makes runs/ and fills it"])
-    found = runs_table(folder)
+    replicas = replicas_table(folder) if is_run(folder) else []
+    if replicas:
+        _table([vars(replica) if as_json else _shown_replica(replica) for replica in replicas], as_json, empty="")
+        return
     rows = [
         {
             "run": str(summary.path),
             "recipe": summary.recipe,
             "data": summary.data,
+            "replicas": summary.replicas,
+            "diverged": summary.diverged,
+            "parts": None if summary.parts is None else "/".join(map(str, summary.parts)),
             "status": summary.status,
             "updates": f"{summary.updates}/{summary.asked or '?'}",
             "seconds": summary.seconds,
             "losses": summary.losses,
             "bytes": summary.bytes,
         }
-        for summary in found
+        for summary in runs_table(folder)
     ]
-    _table(rows, as_json, empty=f"no runs in {folder}")
+    # What no run has is no column for a person.
+    shown = [name for name in rows[0] if as_json or any(row[name] is not None for row in rows)] if rows else []
+    _table([{name: row[name] for name in shown} for row in rows], as_json, empty=f"no runs in {folder}")
+
+
+def _shown_replica(replica: "ReplicaSummary") -> dict[str, Any]:
+    """A replica as a row for a person: a column a varying field."""
+    from saddlepoint.report.replicas import shortened, told
+
+    return {
+        "replica": replica.replica,
+        "seed": replica.seed,
+        **{name: told(value) for name, value in shortened(replica.values).items()},
+        "status": f"diverged: {replica.term}" if replica.term is not None else replica.status,
+        "update": replica.update,
+        "losses": replica.losses,
+    }
 
 
 @app.command()

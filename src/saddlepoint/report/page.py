@@ -5,6 +5,7 @@ import shlex
 import statistics
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -39,6 +40,8 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     reading = read_run(run)
     moving = animation(reading)
     if out is None and moving is not None:
+        with suppress(OSError):
+            animation_path(run).parent.mkdir(exist_ok=True)
         save(animation_path(run), moving)
     path = out if out is not None else run / "report.html"
     save(path, page(reading, moving).encode("utf-8", errors="replace"))
