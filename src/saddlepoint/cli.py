@@ -307,14 +307,21 @@ def report(
 @app.command()
 def runs(
     folder: Annotated[Path, typer.Argument(help="A folder of runs, or a run of many replicas.")] = Path("runs"),
+    replica: Replica = None,
     as_json: Json = False,
 ) -> None:
-    """A table of all runs in a folder, or of the replicas of one run."""
+    """A table of all runs in a folder, or of the replicas of one run; with --replica one of those, as a run of its own."""
     from saddlepoint.report.reading import is_run
     from saddlepoint.report.runs import replicas_table, runs_table
 
     if not folder.is_dir():
         raise InputError([f"{folder}: is not a folder; `saddlepoint train RECIPE` makes runs/ and fills it"])
+    if replica is not None:
+        from saddlepoint.run import open_run
+
+        alone = open_run(folder).replica(replica)
+        _say({"run": str(alone.path), "samples": str(alone.newest_grid), "report": str(alone.report())}, as_json)
+        return
     replicas = replicas_table(folder) if is_run(folder) else []
     if replicas:
         _table([vars(replica) if as_json else _shown_replica(replica) for replica in replicas], as_json, empty="")

@@ -266,7 +266,9 @@ class Run:
 
     @property
     def newest_grid(self) -> Path | None:
-        """The last picture that training drew; None when there is none."""
+        """The last picture that training drew, of a run in parts the first part's; None when there is none."""
+        if self.parts:
+            return self.parts[0].newest_grid
         grids = [path for path in (self.path / "samples").glob("*.png") if path.stem.isdecimal()]
         return max(grids, key=lambda path: int(path.stem), default=None)
 
