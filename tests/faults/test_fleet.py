@@ -19,7 +19,7 @@ GAME = ("networks.width=4", "batch=4", "average.decay=.9", "discriminator_steps=
 RUN = ("train", "wegan", *GAME, f"updates={UPDATES}", "log.every=100", "samples.every=1200", "checkpoints.every=50")
 SPREAD = ("replicas.chunk=4", "replicas.processes=2")
 PARTS = ("0000-0003", "0004-0007")
-KILLS = 6
+KILLS = 3
 SOON_SECONDS = 20.0
 
 
