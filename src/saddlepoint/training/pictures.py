@@ -3,16 +3,15 @@
 import io
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
-from torchvision.utils import make_grid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,10 +22,12 @@ BETWEEN_GREY = 0.5
 NOT_FINITE = (255, 0, 255)
 
 PLOT_INCHES, PLOT_DPI = 6.0, 100
-PANEL_INCHES = 1.6
+# Of small multiples, in inches: a side, between two, a line of a title, the head above all.
+PANEL_INCHES, PANEL_GAP, PANEL_LINE, PANEL_HEAD = 1.56, 0.12, 0.16, 0.24
+LABEL_SIZE = 12
 MOST_LEVELS = 9
 # Okabe and Ito's colours, which colour-blind readers tell apart; the contours below are told by lightness alone.
-DATA_COLOUR, SAMPLE_COLOUR, INK = "#0072B2", "#D55E00", "#333333"
+DATA_COLOUR, SAMPLE_COLOUR, INK, ENDED_COLOUR = "#0072B2", "#D55E00", "#333333", "#A1260D"
 
 
 def image_grid(images: Tensor, columns: int | None = None, scale: int | None = None) -> Image.Image:
@@ -45,6 +46,9 @@ def image_grid(images: Tensor, columns: int | None = None, scale: int | None = N
     """
     if images.ndim != 4 or images.shape[0] == 0 or images.shape[1] not in (1, 3):
         raise ValueError(f"images have the shape {tuple(images.shape)}; a grid needs [n, C, H, W] with n above 0 and C 1 or 3")
+    # Importing torchvision takes seconds, which a run of points need not wait for.
+    from torchvision.utils import make_grid
+
     images = images.detach().to("cpu", torch.float32)
     columns = columns or math.ceil(math.sqrt(len(images)))
     scale = scale or math.ceil(READABLE_WIDTH / (min(columns, len(images)) * images.shape[3]))
@@ -116,35 +120,109 @@ def point_plot(
     return Image.frombytes("RGBA", (side, side), pixels.getvalue()).convert("RGB")
 
 
-def point_panels(real: Tensor, fakes: Tensor, titles: Sequence[str], title: str = "") -> Image.Image:
-    """Samples over data, small multiples: one panel a replica, all with the axes of the data.
+def point_panels(
+    real: Tensor,
+    fakes: Tensor,
+    titles: Sequence[str],
+    title: str = "",
+    ended: Mapping[int, str] | None = None,
+    columns: int | None = None,
+) -> Image.Image:
+    """Samples over data, small multiples: one panel a replica, all with the axes of the data, whatever the samples are.
 
     Args:
         real: points `[n, 2]`, the same behind every panel.
-        fakes: points `[R, m, 2]`.
-        titles: one a panel.
+        fakes: points `[R, m, 2]`. Those that are not finite are left out and counted; so are those outside, where they are most.
+        titles: one a panel; of several lines where there is more to tell.
+        ended: panels of replicas that diverged, with what is to be said of it; framed and told in red.
+        columns: panels in a row; by default as many as rows.
+
+    Raises:
+        ValueError: points of another shape, or not a title a panel.
+
+    >>> point_panels(torch.zeros(4, 2), torch.zeros(3, 5, 2), ["a", "b", "c"], columns=3).size
+    (516, 232)
     """
+    if real.ndim != 2 or fakes.ndim != 3 or real.shape[1] != 2 or fakes.shape[2] != 2 or len(titles) != len(fakes):
+        what = f"{tuple(real.shape)} real and {tuple(fakes.shape)} fake points with {len(titles)} titles"
+        raise ValueError(f"{what}; panels need [n, 2], [R, m, 2] and R titles")
     from matplotlib.figure import Figure
 
-    columns = math.ceil(math.sqrt(len(fakes)))
+    columns = min(columns or math.ceil(math.sqrt(len(fakes))), len(fakes))
     rows = math.ceil(len(fakes) / columns)
+    lines = 1 + max(label.count("\n") for label in titles)
     data = _coordinates(real)
     left, right, bottom, top = _around(data)
-    figure = Figure(figsize=(PANEL_INCHES * columns, PANEL_INCHES * rows + 0.4), dpi=PLOT_DPI, facecolor="white", layout="tight")
-    figure.suptitle(title, fontsize=11, color=INK, x=0.01, ha="left")
-    for number, (fake, label) in enumerate(zip(fakes, titles, strict=True), 1):
-        axes = figure.add_subplot(rows, columns, number)
+    # Places by hand: a layout engine would move the panels from picture to picture, and takes most of the time.
+    across, down = PANEL_INCHES + PANEL_GAP, PANEL_INCHES + PANEL_GAP + PANEL_LINE * lines
+    width, height = across * columns + PANEL_GAP, down * rows + PANEL_GAP + PANEL_HEAD
+    figure = Figure(figsize=(width, height), dpi=PLOT_DPI, facecolor="white")
+    figure.text(PANEL_GAP / width, 1 - 0.14 / height, title, fontsize=11, color=INK, va="center")
+    for number, (fake, label) in enumerate(zip(fakes, titles, strict=True)):
+        row, column = divmod(number, columns)
+        x, y = PANEL_GAP + across * column, height - PANEL_HEAD - down * (row + 1)
+        axes = figure.add_axes((x / width, y / height, PANEL_INCHES / width, PANEL_INCHES / height))
         axes.set(xlim=(left, right), ylim=(bottom, top), aspect="equal", xticks=[], yticks=[])
+        end = (ended or {}).get(number)
         for spine in axes.spines.values():
-            spine.set_color("#cccccc")
+            spine.set(color="#cccccc" if end is None else ENDED_COLOUR, linewidth=0.8 if end is None else 1.6)
         samples = _coordinates(fake)
-        axes.plot(*data.T, ".", color=DATA_COLOUR, alpha=0.35, markersize=2, markeredgewidth=0)
-        axes.plot(*samples.T, ".", color=SAMPLE_COLOUR, alpha=0.7, markersize=2.5, markeredgewidth=0)
+        axes.plot(*data.T, ".", color=DATA_COLOUR, alpha=0.35, markersize=2.2, markeredgewidth=0)
+        axes.plot(*samples.T, ".", color=SAMPLE_COLOUR, alpha=0.7 if end is None else 0.35, markersize=2.5, markeredgewidth=0)
         missing = len(fake) - len(samples)
-        axes.set_title(f"{label} ({missing} not finite)" if missing else label, fontsize=8, color=INK, loc="left", pad=3)
+        outside = int(((samples < (left, bottom)) | (samples > (right, top))).any(1).sum())
+        notes = [end, f"{missing} not finite" if missing else None, f"{outside} outside" if 2 * outside > len(samples) else None]
+        axes.set_title(label, fontsize=8, color=INK, loc="left", pad=3, linespacing=1.15)
+        axes.text(
+            0.03,
+            0.03,
+            "\n".join(note for note in notes if note),
+            transform=axes.transAxes,
+            fontsize=8,
+            color=ENDED_COLOUR,
+            bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1} if any(notes) else None,
+        )
     pixels = io.BytesIO()
     figure.savefig(pixels, format="png", dpi=PLOT_DPI)
     return Image.open(pixels).convert("RGB")
+
+
+def image_rows(images: Tensor, titles: Sequence[str], title: str = "", ended: Mapping[int, str] | None = None) -> Image.Image:
+    """Images of many replicas: one row a replica, its title beside it.
+
+    Args:
+        images: `[R, n, C, H, W]`, as `image_grid` takes them.
+        titles: one a row; of several lines where there is more to tell.
+        ended: rows of replicas that diverged, with what is to be said of it in red.
+
+    Raises:
+        ValueError: images of another shape, or not a title a row.
+    """
+    if images.ndim != 5 or len(titles) != len(images):
+        raise ValueError(f"{tuple(images.shape)} images with {len(titles)} titles; rows need [R, n, C, H, W] and R titles")
+    lines = 2 + max(label.count("\n") for label in titles)
+    # A row is as high as its words; the width of the words is the same whoever has diverged, for frames of one size.
+    least = math.ceil(lines * LABEL_SIZE * 1.3 / images.shape[3])
+    scale = max(least, math.ceil(READABLE_WIDTH / (images.shape[1] * images.shape[4])))
+    grid = image_grid(images.flatten(0, 1), columns=images.shape[1], scale=scale)
+    font = ImageFont.load_default(LABEL_SIZE)
+    words = [line for label in [*titles, "diverged at 999999"] for line in label.split("\n")]
+    margin = math.ceil(max(font.getlength(line) for line in words)) + 2 * LABEL_SIZE
+    head = 2 * LABEL_SIZE if title else 0
+    whole = Image.new("RGB", (margin + grid.width, head + grid.height), "white")
+    whole.paste(grid, (margin, head))
+    draw = ImageDraw.Draw(whole)
+    draw.text((LABEL_SIZE // 2, LABEL_SIZE // 3), title, fill=INK, font=font)
+    pitch = images.shape[3] * scale + BETWEEN
+    for row, label in enumerate(titles):
+        end = (ended or {}).get(row)
+        top = head + BETWEEN + row * pitch
+        draw.text((LABEL_SIZE, top), label, fill=INK, font=font)
+        if end is not None:
+            below = top + (label.count("\n") + 1) * LABEL_SIZE * 1.25
+            draw.text((LABEL_SIZE, below), end, fill=ENDED_COLOUR, font=font)
+            draw.rectangle((0, top, LABEL_SIZE // 3, top + pitch - 2 * BETWEEN), fill=ENDED_COLOUR)
+    return whole
 
 
 def write_png(image: Image.Image, path: Path) -> None:
