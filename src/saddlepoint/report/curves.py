@@ -87,7 +87,8 @@ def axis_of(chart: Chart) -> Axis:
     """The axis that shows most: logarithmic for positive values over decades; else cut where single values would flatten all."""
     if chart.bounds is not None:
         low, high = chart.bounds
-        return Axis(low, high, _linear_ticks(low, high), log=False)
+        ticks = _linear_ticks(low, high)
+        return Axis(low, high, [tick for tick in ticks if tick == round(tick)] if chart.steps else ticks, log=False)
     values = sorted(value if abs(value) >= SMALLEST else 0.0 for _, value in _shown(chart) if abs(value) <= LARGEST)
     if not values:
         return Axis(-1.0, 1.0, [-1.0, 0.0, 1.0], log=False)

@@ -134,6 +134,7 @@ details > summary { cursor: pointer; color: var(--accent); }
 .values th { text-align: left; color: var(--soft); font-size: .8rem; font-weight: 400; }
 .values th, .values td { padding: .35rem .9rem .35rem 0; border-bottom: 1px solid var(--line); overflow-wrap: normal; }
 .values td:first-child { min-width: 11em; }
+.values .axis td:first-child { min-width: 0; }
 .values td:not(:first-child) { white-space: nowrap; }
 .values ul { margin: .7rem 0 0; padding: 0; list-style: none; color: var(--soft); font-size: .86rem; }
 .pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 380px), 1fr)); gap: 18px; align-items: start; }

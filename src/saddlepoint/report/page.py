@@ -186,9 +186,10 @@ def _samples(reading: Reading, frames: list[Frame]) -> str:
 
 
 def _shown(reading: Reading) -> str:
+    if reading.divided:
+        return "The first replicas of the first parts; those that diverged are marked."
     kind = "panel" if reading.points else "row"
-    what = f"A {kind} a replica, the first of each value where values differ"
-    return f"{what}; of several parts, the first ones." if reading.divided else f"{what}."
+    return f"A {kind} a replica: the first ones, or the first of each value; those that diverged are marked."
 
 
 def _animation(frames: list[Frame], moving: bytes | None) -> str:

@@ -237,7 +237,7 @@ def _alive(log: Log, compared: Sequence[Grouping]) -> dict[str, Chart]:
     for grouping in compared if log.ended else ():
         title = "Replicas alive" + (f" by {grouping.by}" if grouping.by else "")
         most = max(len(members) for members in grouping.groups.values())
-        chart = Chart(title, ALIVE_MEANING, bounds=(0.0, float(most)), steps=True, note=grouping.note)
+        chart = Chart(title, ALIVE_MEANING, bounds=(0.0, 1.06 * most), steps=True, note=grouping.note)
         for label, members in grouping.groups.items():
             ends = sorted(log.ended[member].update for member in members if member in log.ended)
             points: Points = [(0, float(len(members)))]

@@ -78,7 +78,7 @@ def replica_table(reading: Reading) -> str:
     columns = ["replica", "seed", *names.values(), "status", *monitors.values()]
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
     rows = "".join(_row(replica, list(names), list(monitors)) for replica in replicas[:MOST_ROWS])
-    table = f'<div class="wide" tabindex="0"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
+    table = f'<div class="wide" tabindex="0"><table class="axis"><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
     if len(replicas) > MOST_OPEN_ROWS:
         table = f"<details><summary>All {len(replicas):,} replicas</summary>{table}</details>"
     left_out = f" The first {MOST_ROWS:,}; <code>saddlepoint runs RUN</code> lists all." if len(replicas) > MOST_ROWS else ""

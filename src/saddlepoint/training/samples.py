@@ -1,7 +1,9 @@
 """Samples of a generator: sample i of a seed depends on (seed, i) only, whatever is drawn around it."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,10 +11,12 @@ from torch import Tensor
 from saddlepoint.networks.network import Discriminator, Generator
 from saddlepoint.streams import ROWS, Streams
 from saddlepoint.training.assembly import Latents, streams_of
-from saddlepoint.training.pictures import image_grid, point_panels, point_plot, write_png
+from saddlepoint.training.pictures import image_grid, image_rows, point_panels, point_plot, write_png
 from saddlepoint.training.session import Session
 
 SHOWN_POINTS = 1000
+# In each of small multiples, where more would hide one another.
+PANEL_POINTS = 500
 SHOWN_REPLICAS = 16
 SHOWN_IMAGES = 16
 CONTOUR_STEPS = 64
@@ -65,14 +69,54 @@ def draw_samples(session: Session, latents: Latents, count: int, path: Path) -> 
 
 
 def _draw_replicas(session: Session, samples: Tensor, path: Path) -> None:
-    """Small multiples: one panel a replica, of the first ones; or one row of images a replica."""
-    shown = samples[:SHOWN_REPLICAS]
-    seeds = session.streams.seeds[:SHOWN_REPLICAS]
+    """Small multiples: a panel, or a row of images, for each of the first replicas, or of the first of each varying value."""
+    seeds, values = session.recipe.axis()
+    shown, columns = chosen_replicas(values)
+    titles = [title_of(seeds[index], values[index]) for index in shown]
+    frozen = {} if session.frozen is None else session.frozen.ended
+    ended = {place: f"diverged at {frozen[index].update}" for place, index in enumerate(shown) if index in frozen}
+    drawn, title = samples[shown], f"update {session.trainer.updates}"
     if len(session.source.shape) == 3:
-        write_png(image_grid(shown[:, :SHOWN_IMAGES].flatten(0, 1), columns=min(SHOWN_IMAGES, shown.shape[1])), path)
+        write_png(image_rows(drawn[:, :SHOWN_IMAGES], titles, title, ended), path)
         return
-    real = session.source.batch(Streams(seeds[0], device=session.device, dtype=session.streams.dtype), SHOWN_POINTS).image
-    write_png(point_panels(real, shown, [f"seed {seed}" for seed in seeds], title=f"update {session.trainer.updates}"), path)
+    streams = Streams(seeds[shown[0]], device=session.device, dtype=session.streams.dtype)
+    real = session.source.batch(streams, PANEL_POINTS).image
+    write_png(point_panels(real, drawn[:, :PANEL_POINTS], titles, title, ended, columns), path)
+
+
+def chosen_replicas(values: Sequence[Mapping[str, Any]]) -> tuple[list[int], int | None]:
+    """Which replicas a picture shows, and in how many columns: at most 16, the first ones, or as many of each value.
+
+    Args:
+        values: of the varying fields, a mapping a replica.
+
+    >>> chosen_replicas([{"eta": eta} for eta in (0.1, 0.5) for _ in range(20)])
+    ([0, 1, 2, 3, 4, 5, 6, 7, 20, 21, 22, 23, 24, 25, 26, 27], 4)
+    """
+    groups: dict[str, list[int]] = {}
+    for index, own in enumerate(values):
+        groups.setdefault(json.dumps(own, sort_keys=True), []).append(index)
+    each = max(1, SHOWN_REPLICAS // len(groups))
+    shown = [index for members in groups.values() for index in members[:each]][:SHOWN_REPLICAS]
+    sizes = {len(members[:each]) for members in groups.values()}
+    # Rows of one value, or of whole values.
+    columns = next((count for count in (4, 5, 3, 2) if all(size % count == 0 for size in sizes)), None)
+    return shown, columns if len(groups) > 1 else None
+
+
+def title_of(seed: int, values: Mapping[str, Any]) -> str:
+    """A replica's seed, and a line for each of its varying values under its last name.
+
+    >>> title_of(3, {"weightings.generator.eta": 0.1})
+    'seed 3\neta 0.1'
+    """
+    return "\n".join([f"seed {seed}", *(f"{field.rpartition('.')[2]} {_short(value)}" for field, value in values.items())])
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return str(value.get("name", "schedule"))
+    return "none" if value is None else f"{value:g}"
 
 
 @torch.no_grad()
