@@ -120,6 +120,8 @@ class Terminal:
         self._task: TaskID | None = None
         self._reading: TaskID | None = None
         self._total = 0
+        # Whose losses are shown.
+        self._of = ""
         self._first = 0
         self._begun = 0.0
         self._printed = 0.0
@@ -145,7 +147,9 @@ class Terminal:
             return
         going_on = f" from update {first}" if first else ""
         last = recipe.schedule.updates
-        self._print(f"training{going_on} to update {last} on {escape(source.name)} into [bold]{escape(str(folder))}[/]")
+        self._of = " (medians)" if recipe.replicated else ""
+        many = f" {recipe.replica_count} replicas" if recipe.replicated else ""
+        self._print(f"training{many}{going_on} to update {last} on {escape(source.name)} into [bold]{escape(str(folder))}[/]")
         self._total, self._first, self._begun = recipe.schedule.updates, first, time.perf_counter()
         self._printed = self._begun
         self._progress.start()
@@ -170,7 +174,7 @@ class Terminal:
             self._printed = now
             shown = "  ".join(f"{player} {loss}" for player, loss in losses.items())
             left = (self._total - update) * (now - self._begun) / max(1, update - self._first)
-            self._print(f"update {update}/{self._total}  {rate}  {left:.0f} s left  {shown}")
+            self._print(f"update {update}/{self._total}  {rate}  {left:.0f} s left  {shown}{self._of}")
 
     def warned(self, message: str) -> None:
         self._print(f"warning: {escape(message)}", style="yellow")

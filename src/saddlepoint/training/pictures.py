@@ -141,7 +141,7 @@ def point_panels(
         ValueError: points of another shape, or not a title a panel.
 
     >>> point_panels(torch.zeros(4, 2), torch.zeros(3, 5, 2), ["a", "b", "c"], columns=3).size
-    (516, 232)
+    (516, 220)
     """
     if real.ndim != 2 or fakes.ndim != 3 or real.shape[1] != 2 or fakes.shape[2] != 2 or len(titles) != len(fakes):
         what = f"{tuple(real.shape)} real and {tuple(fakes.shape)} fake points with {len(titles)} titles"

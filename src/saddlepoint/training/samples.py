@@ -107,8 +107,8 @@ def chosen_replicas(values: Sequence[Mapping[str, Any]]) -> tuple[list[int], int
 def title_of(seed: int, values: Mapping[str, Any]) -> str:
     """A replica's seed, and a line for each of its varying values under its last name.
 
-    >>> title_of(3, {"weightings.generator.eta": 0.1})
-    'seed 3\neta 0.1'
+    >>> title_of(3, {"weightings.generator.eta": 0.1}).splitlines()
+    ['seed 3', 'eta 0.1']
     """
     return "\n".join([f"seed {seed}", *(f"{field.rpartition('.')[2]} {_short(value)}" for field, value in values.items())])
 
