@@ -80,7 +80,7 @@ def test_equal_splits_have_no_spread() -> None:
     [
         (torch.zeros(9, 3), None, r"the logits have the shape \(9, 3\); 10 splits need \[n, K\], n >= 10"),
         (torch.zeros(9), None, r"the logits have the shape \(9,\)"),
-        (torch.full((20, 3), torch.nan), None, "20 of 20 samples have logits that are NaN or infinite"),
+        (torch.full((20, 3), torch.nan), None, "20 of 20 samples have logits that are NaN, infinite"),
         (torch.zeros(20, 3), torch.zeros(20, dtype=torch.int64), "no shuffle of the 20 samples"),
         (torch.zeros(20, 3), torch.arange(19), "no shuffle of the 20 samples"),
     ],

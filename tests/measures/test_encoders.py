@@ -30,7 +30,7 @@ def test_errors_are_euclidean_a_sample() -> None:
     expected = [math.dist(a.flatten(), b.flatten()) for a, b in zip(x, y, strict=True)]
     assert reconstruction_errors(x, y).tolist() == pytest.approx(expected)
     assert reconstruction_errors(x, x).max() == 0
-    for bad, said in ((y[:8], "one"), (y.flatten(), "one"), (y * math.nan, "9 samples are NaN")):
+    for bad, said in ((y[:8], "one"), (y.flatten(), "one"), (y * math.nan, "9 reconstructed samples have features that are NaN")):
         with pytest.raises(InputError, match=said):
             reconstruction_errors(x, bad)
 
@@ -130,8 +130,8 @@ def test_refusals() -> None:
     for arguments, said in (
         ((codes, labels, codes[:, :1]), "shapes"),
         ((codes, labels, codes[:0]), "not empty"),
-        ((codes * math.nan, labels, codes), "training codes are NaN"),
-        ((codes, labels, codes * math.inf), "test codes are NaN"),
+        ((codes * math.nan, labels, codes), "training samples have features that are NaN"),
+        ((codes, labels, codes * math.inf), "test samples have features that are NaN"),
         ((codes, labels[:3], codes), "one each"),
         ((codes, -labels, codes), "0 or more"),
         ((codes, labels, codes, 6), "give 1 to 5"),

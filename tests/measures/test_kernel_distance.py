@@ -65,13 +65,14 @@ def test_how_much_is_held_changes_nothing(block: int, monkeypatch: pytest.Monkey
 def by_fractions(x: Tensor, y: Tensor, degree: int) -> float:
     """The definition in exact arithmetic, of the very numbers given."""
 
+    def power(one: list[Fraction], other: list[Fraction]) -> Fraction:
+        base, value = sum((p * q for p, q in zip(one, other, strict=True)), Fraction(0)) / len(one) + 1, Fraction(1)
+        for _ in range(degree):
+            value *= base
+        return value
+
     def mean(a: list[list[Fraction]], b: list[list[Fraction]], same: bool) -> Fraction:
-        values = [
-            (sum(p * q for p, q in zip(one, other, strict=True)) / len(one) + 1) ** degree
-            for i, one in enumerate(a)
-            for j, other in enumerate(b)
-            if not (same and i == j)
-        ]
+        values = [power(one, other) for i, one in enumerate(a) for j, other in enumerate(b) if not (same and i == j)]
         return sum(values, Fraction(0)) / len(values)
 
     real, fake = ([[Fraction(number) for number in row] for row in side.tolist()] for side in (x, y))

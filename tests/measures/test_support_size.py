@@ -248,7 +248,7 @@ def test_few_reals_and_bad_ones_are_named() -> None:
     with pytest.raises(InputError, match="needs generator"):
         SupportSize()(replace(good, generator=None), Streams(0))
     broken = replace(good.held_out, features=good.held_out.features * torch.nan)
-    with pytest.raises(InputError, match="held-out features are NaN"):
+    with pytest.raises(InputError, match="held-out samples have features that are NaN"):
         SupportSize()(replace(good, held_out=broken), Streams(0))
 
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from saddlepoint.errors import InputError
 from saddlepoint.measures.blocks import block_error
 from saddlepoint.measures.evidence import Evidence
-from saddlepoint.measures.feature_sets import is_shuffled
+from saddlepoint.measures.feature_sets import LARGEST, is_shuffled
 from saddlepoint.measures.measure import Estimate, Measure, Quantity, Use
 from saddlepoint.streams import Streams
 
@@ -48,9 +48,11 @@ def classifier_score(logits: Tensor, order: Tensor | None = None, splits: int = 
     """
     if logits.ndim != 2 or len(logits) < splits or splits < 1:
         raise InputError([f"{NAME}: the logits have the shape {tuple(logits.shape)}; {splits} splits need [n, K], n >= {splits}"])
-    bad = int((~torch.isfinite(logits)).any(1).sum())
+    if logits.is_complex():
+        raise InputError([f"{NAME}: the logits are complex; give real numbers"])
+    bad = int((~(logits.abs() <= LARGEST)).any(1).sum())
     if bad:
-        raise InputError([f"{NAME}: {bad} of {len(logits)} samples have logits that are NaN or infinite"])
+        raise InputError([f"{NAME}: {bad} of {len(logits)} samples have logits that are NaN, infinite or beyond {LARGEST:g}"])
     n = len(logits)
     if order is not None:
         if order.ndim != 1 or not is_shuffled(order, n):

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from saddlepoint.errors import InputError
 from saddlepoint.measures.evidence import Evidence
+from saddlepoint.measures.feature_sets import value_problems
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.measures.modes import binomial_interval
 from saddlepoint.streams import Streams
@@ -64,9 +65,9 @@ def _problems(side: str, scores: Tensor) -> list[str]:
     name = "discriminator-overfitting"
     if scores.ndim != 1 or len(scores) < 2:
         return [f"{name}: {side} scores of the shape {tuple(scores.shape)}; give [n] with two or more"]
-    if not bool(torch.isfinite(scores).all()):
-        return [f"{name}: {side} scores are NaN or infinite; the discriminator has diverged"]
-    return []
+    if scores.is_complex() or not bool(torch.isfinite(scores).all()):
+        return [f"{name}: {side} scores are complex, NaN or infinite; the discriminator has diverged"]
+    return value_problems(name, scores[:, None], side)
 
 
 class DiscriminatorOverfitting(Measure):

@@ -5,6 +5,9 @@ from torch import Tensor
 
 from saddlepoint.errors import InputError
 
+# The largest feature of a set is 0 or between these: the fourth powers that distances are made of are then numbers of float64.
+SMALLEST, LARGEST = 1e-70, 1e70
+
 
 def check_features(name: str, features: Tensor, side: str = "", least: int = 2) -> None:
     """Refuse features that give no right number: they are no matrix, are too few rows, or are not finite.
@@ -45,13 +48,40 @@ def is_shuffled(orders: Tensor, n: int) -> bool:
     return orders.shape[-1:] == (n,) and bool((orders.sort(-1).values == torch.arange(n, device=orders.device)).all())
 
 
+def refuse_order(name: str, order: int) -> None:
+    """Raise unless `order` is 1 or 2, the Wasserstein distances there are.
+
+    >>> refuse_order("wasserstein-distance", 2)
+    """
+    if order not in (1, 2):
+        raise InputError([f"{name}: order {order!r} is not one of 1, 2"])
+
+
+def value_problems(name: str, features: Tensor, side: str = "") -> list[str]:
+    """Why features give no right number as they are: complex, not finite, or beyond what their squares in float64 hold.
+
+    >>> value_problems("frechet-distance", torch.tensor([[1e-160], [0.0]], dtype=torch.float64), "fake")
+    ['frechet-distance: the fake features reach 1e-160 at most, beyond 1e-70 … 1e+70; multiply both sides by one number']
+    """
+    said = f"{side} " if side else ""
+    if features.is_complex():
+        return [f"{name}: the {said}features are complex; give real numbers, such as their real and imaginary parts side by side"]
+    bad = int((~torch.isfinite(features)).flatten(1).any(1).sum())
+    if bad:
+        return [f"{name}: {bad} of {len(features)} {said}samples have features that are NaN or infinite; mend the extractor"]
+    largest = float(features.detach().abs().max()) if features.is_floating_point() and features.numel() else 0.0
+    if largest and not SMALLEST <= largest <= LARGEST:
+        return [
+            f"{name}: the {said}features reach {largest:.3g} at most, beyond {SMALLEST:g} … {LARGEST:g}; "
+            "multiply both sides by one number"
+        ]
+    return []
+
+
 def _problems(name: str, features: Tensor, side: str, least: int) -> list[str]:
     said = f"{side} " if side else ""
     if features.ndim != 2 or features.shape[1] == 0:
         return [f"{name}: the {said}features have the shape {tuple(features.shape)}; give [n, d], one row a sample"]
     if len(features) < least:
         return [f"{name}: {len(features)} {said}samples are too few; give {least} or more"]
-    bad = int((~torch.isfinite(features)).any(1).sum())
-    if bad:
-        return [f"{name}: {bad} of {len(features)} {said}samples have features that are NaN or infinite; mend the extractor"]
-    return []
+    return value_problems(name, features, side)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from saddlepoint.errors import InputError
 from saddlepoint.measures.evidence import Evidence, Sample, Step, unwatched
+from saddlepoint.measures.feature_sets import value_problems
 from saddlepoint.measures.frechet_distance import frechet_distance
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.measures.probe import Probe
@@ -57,6 +58,11 @@ def net_distance(
     if min(len(first), len(second)) < 2 or first.shape[1:] != second.shape[1:]:
         shapes = f"{tuple(first.shape)} and {tuple(second.shape)}"
         raise InputError([f"generalisation-gap: sets of the shapes {shapes}; give two or more samples of one size on both sides"])
+    first, second = first.detach(), second.detach()
+    sides = (("first", first), ("second", second))
+    problems = [line for side, given in sides for line in value_problems("generalisation-gap", given, side)]
+    if problems:
+        raise InputError(problems)
     (first_train, first_test), (second_train, second_test) = (
         _halves(samples, streams, side) for side, samples in (("first", first), ("second", second))
     )
@@ -73,6 +79,8 @@ def net_distance(
     answers = torch.cat([torch.ones(batch), torch.zeros(batch)])
     probe.train_on(samples, batches, lambda scores, _: F.binary_cross_entropy_with_logits(scores.squeeze(1), answers), step)
     on_first, on_second = (probe.answers(test).squeeze(1).double().sigmoid() for test in (first_test, second_test))
+    if not bool(torch.cat([on_first, on_second]).isfinite().all()):
+        raise InputError(["generalisation-gap: samples so large are beyond float32; divide both sides by one number"])
     variance = sum(float(said.var(correction=0)) / len(said) for said in (on_first, on_second))
     return Distance(float(on_first.mean() - on_second.mean()), math.sqrt(variance))
 
@@ -153,8 +161,8 @@ class GeneralisationGap(Measure):
                 or sample.features.shape[1:] != evidence.real.features.shape[1:]
             ):
                 known.append(f"{self.name}: {side} and fake samples differ in shape; give both in one size, by one extractor")
-            elif not bool(torch.isfinite(sample.features).all()):
-                known.append(f"{self.name}: {side} samples have features that are NaN or infinite; leave those samples out")
+            else:
+                known += value_problems(self.name, sample.features, side)
         return known
 
     def __call__(self, evidence: Evidence, streams: Streams) -> Mapping[str, Estimate]:

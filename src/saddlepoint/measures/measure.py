@@ -5,10 +5,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import torch
-
 from saddlepoint.errors import InputError
 from saddlepoint.measures.evidence import Evidence, Sample
+from saddlepoint.measures.feature_sets import value_problems
 from saddlepoint.rounds import Record
 from saddlepoint.streams import Streams
 
@@ -111,7 +110,7 @@ class Measure(Record):
 
 
 WANTED: Mapping[Use, str] = {
-    "logits": "choose an extractor with a classifier; a module of yours says its classes",
+    "logits": "choose an extractor with a classifier; a module of yours says them: ModuleExtractor(module, title=…, classes=[…])",
     "labels": "both sides must be labelled",
     "scores": "evaluate a run, whose discriminator gives them",
     "train": "evaluate a run, or give the training images",
@@ -139,12 +138,7 @@ def _has(evidence: Evidence, use: Use) -> bool:
 
 def _not_comparable(name: str, real: Sample, fake: Sample) -> list[str]:
     sides = (("real", real), ("fake", fake))
-    problems = [
-        f"{name}: {int((~torch.isfinite(sample.features).flatten(1).all(1)).sum())} of {len(sample)} {side} samples have features "
-        "that are NaN or infinite; leave them out or mend the extractor"
-        for side, sample in sides
-        if not bool(torch.isfinite(sample.features).all())
-    ]
+    problems = [line for side, sample in sides for line in value_problems(name, sample.features, side)]
     if real.features.shape[1:] != fake.features.shape[1:]:
         shapes = f"{tuple(real.features.shape[1:])} and {tuple(fake.features.shape[1:])}"
         problems.append(f"{name}: real and fake features have the shapes {shapes}; both sides need the same extractor and channels")

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from saddlepoint.errors import InputError
 from saddlepoint.measures.evidence import Evidence, Sample
+from saddlepoint.measures.feature_sets import value_problems
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.measures.neighbours import Nearest, flat, nearest
 from saddlepoint.streams import Streams
@@ -72,8 +73,8 @@ def mann_whitney(fake: Tensor, held_out: Tensor) -> float:
     """
     if not len(fake) or not len(held_out):
         raise InputError(["mann_whitney: no distances on one side; give at least one on each"])
-    if bool(fake.isnan().any()) or bool(held_out.isnan().any()):
-        raise InputError(["mann_whitney: distances that are NaN have no order; leave them out"])
+    if any(side.is_complex() or bool(side.isnan().any()) for side in (fake, held_out)):
+        raise InputError(["mann_whitney: distances that are complex or NaN have no order; leave them out"])
     below, upto = _ranks(fake, held_out)
     return 1 - float((below + upto).double().sum()) / (2 * len(fake) * len(held_out))
 
@@ -290,8 +291,7 @@ class Memorisation(Measure):
                 continue
             if len(sample) < least:
                 problems.append(f"{self.name}: {len(sample)} {side} samples are too few; give {least} or more")
-            if not bool(torch.isfinite(sample.features).all()):
-                problems.append(f"{self.name}: {side} features are NaN or infinite; leave such samples out or mend the extractor")
+            problems += value_problems(self.name, sample.features, side)
             if (
                 sample.features.shape[1:] != evidence.fake.features.shape[1:]
                 or sample.images.shape[1:] != evidence.fake.images.shape[1:]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from saddlepoint.errors import InputError
 from saddlepoint.measures.evidence import Evidence, GaussianMixture
+from saddlepoint.measures.feature_sets import value_problems
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.streams import Streams
 
@@ -109,9 +110,7 @@ def _problems(samples: Tensor, mixture: GaussianMixture) -> list[str]:
     dimension = mixture.means.shape[1]
     if samples.ndim != 2 or samples.shape[1] != dimension or len(samples) == 0:
         return [f"modes: samples of the shape {tuple(samples.shape)}; the mixture is of points [m, {dimension}]"]
-    if not bool(torch.isfinite(samples).all()):
-        return ["modes: samples have coordinates that are NaN or infinite; leave them out"]
-    return []
+    return value_problems("modes", samples)
 
 
 class ModesCounted(Measure):

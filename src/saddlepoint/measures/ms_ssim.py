@@ -38,7 +38,7 @@ def ms_ssim(first: Tensor, second: Tensor, border: Border = "reflected") -> Tens
             `valid`: wholly inside, as Wang et al. do at every scale.
 
     Raises:
-        InputError: shapes that differ, or images smaller than 11 pixels.
+        InputError: shapes that differ, images smaller than 11 pixels, or values that are no pixels.
 
     Source: Wang, Simoncelli, Bovik, "Multi-scale structural similarity for image quality assessment", equation 7.
 
@@ -53,6 +53,13 @@ def ms_ssim(first: Tensor, second: Tensor, border: Border = "reflected") -> Tens
         raise InputError(
             [f"ms_ssim: shape {tuple(first.shape)} has no scale of {WINDOW} pixels; give images [n, C, H, W] of {WINDOW} or more"]
         )
+    outside = [
+        f"ms_ssim: the {side} images hold what is no pixel: complex, NaN, or outside 0 … 255; give bytes"
+        for side, images in (("first", first), ("second", second))
+        if images.is_complex() or not bool(((images >= 0) & (images <= 255)).all())
+    ]
+    if outside:
+        raise InputError(outside)
     parts = zip(first.split(PAIRS_AT_ONCE), second.split(PAIRS_AT_ONCE), strict=True)
     return torch.cat([_similarity(one.double(), other.double(), scales, border) for one, other in parts])
 

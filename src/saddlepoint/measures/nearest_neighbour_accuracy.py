@@ -10,6 +10,7 @@ from torch import Tensor
 
 from saddlepoint.errors import InputError
 from saddlepoint.measures.evidence import Encoding, Evidence
+from saddlepoint.measures.feature_sets import value_problems
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.measures.modes import binomial_interval
 from saddlepoint.measures.neighbours import exact_squares, nearest, tiles, within
@@ -68,11 +69,7 @@ def _problems(train: Tensor, labels: Tensor, test: Tensor, k: int) -> list[str]:
     name = "nearest-neighbour-accuracy"
     if train.ndim != 2 or test.ndim != 2 or train.shape[1:] != test.shape[1:] or 0 in (len(train), len(test)):
         return [f"{name}: codes of the shapes {tuple(train.shape)} and {tuple(test.shape)}; give [n, d] and [m, d], not empty"]
-    problems = [
-        f"{name}: {side} codes are NaN or infinite; the encoder has diverged"
-        for side, codes in (("training", train), ("test", test))
-        if not bool(torch.isfinite(codes).all())
-    ]
+    problems = value_problems(name, train, "training") + value_problems(name, test, "test")
     if labels.shape != (len(train),) or bool((labels < 0).any()):
         problems.append(f"{name}: {len(train)} training codes with labels {tuple(labels.shape)}; give one each, 0 or more")
     if not 1 <= k <= len(train):

@@ -13,12 +13,15 @@ import torch
 from torch import Tensor
 
 from saddlepoint.errors import InputError
+from saddlepoint.measures.feature_sets import LARGEST, SMALLEST
 
 CHUNK = 1280
 """Points of a side in one tile: a tile takes 4 CHUNK^2 = 6.6 MB, two chunks of points 24 CHUNK d bytes."""
 NUMBERS_AT_ONCE = 2**17
 """Of a temporary in exact distances: larger ones leave the processor's cache and are several times slower."""
 SPARE = 8
+PLAIN = 1e-30, 1e30
+"""The size of float32 points whose differences, and one over them, float32 holds."""
 LONGEST_WALK = 2**16
 
 
@@ -197,15 +200,19 @@ class _Space:
     def __init__(self, points: Tensor, others: Tensor) -> None:
         # Elsewhere, or when torch is told to multiply with fewer bits, float32 products break the bound on their error.
         lean = points.device.type == "cpu" and torch.get_float32_matmul_precision() == "highest"
-        double = not lean or torch.float64 in (points.dtype, others.dtype)
+        largest = max(_largest(side) for side in (points, others))
+        double = not lean or torch.float64 in (points.dtype, others.dtype) or not PLAIN[0] < largest < PLAIN[1]
         self.dtype = torch.float32 if lean else torch.float64
         # A rounded centre shifts all points alike, and differences to it are as precise as the dtype they are taken in.
         self.within = torch.float64 if double else torch.float32
         total = sum((chunk.double().sum(0) for chunk in others.split(CHUNK)), torch.zeros_like(others[0], dtype=torch.float64))
         self.centre = (total / len(others)).to(self.within)
-        self.scale = (
-            max(float((c.to(self.within) - self.centre).abs().max()) for s in (points, others) for c in s.split(CHUNK)) or 1.0
-        )
+        chunks = [chunk for side in (points, others) for chunk in side.detach().split(CHUNK)]
+        self.scale = max(float((chunk.to(self.within) - self.centre.detach()).abs().max()) for chunk in chunks) or 1.0
+        if not SMALLEST <= self.scale <= LARGEST:
+            raise InputError(
+                [f"neighbours: points are {self.scale:.3g} apart, beyond {SMALLEST:g} … {LARGEST:g}; multiply all by one number"]
+            )
 
     def seen(self, chunk: Tensor) -> tuple[Tensor, Tensor]:
         """Centred, scaled points and their squared norms."""
@@ -222,6 +229,10 @@ class _Space:
         spread = (min(d, 8 * math.sqrt(d)) if d <= LONGEST_WALK else d) + 16
         bound = spread * torch.finfo(self.dtype).eps * float(x_norms.max() + y_norms.max())
         return rough, bound
+
+
+def _largest(points: Tensor) -> float:
+    return max((float(chunk.detach().abs().max()) for chunk in points.split(CHUNK) if chunk.numel()), default=0.0)
 
 
 class _Best:

@@ -11,6 +11,7 @@ from torch import Tensor
 from saddlepoint.errors import InputError
 from saddlepoint.latents import interpolate, slerp
 from saddlepoint.measures.evidence import Evidence, Generating
+from saddlepoint.measures.feature_sets import value_problems
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.streams import Streams
 
@@ -102,6 +103,9 @@ def smoothness(paths: Tensor) -> float:
         raise InputError(
             [f"perceptual-path-length: frames of the shape {tuple(paths.shape)}; give [rows, frames, d], two frames or more"]
         )
+    problems = value_problems("perceptual-path-length", paths)
+    if problems:
+        raise InputError(problems)
     frames = paths.double()
     apart = float((frames[:, -1] - frames[:, 0]).norm(dim=-1).mean())
     if not apart > 0:

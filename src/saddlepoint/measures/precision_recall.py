@@ -9,6 +9,7 @@ from torch import Tensor
 
 from saddlepoint.errors import InputError
 from saddlepoint.measures.evidence import Evidence, Step, unwatched
+from saddlepoint.measures.feature_sets import value_problems
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.measures.neighbours import CHUNK, flat, radii, tiles, within
 from saddlepoint.streams import Streams
@@ -75,24 +76,28 @@ def tile_counts(n: int, m: int) -> tuple[int, int, int]:
 
 def checked(measure: str, real: Tensor, fake: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Both sides as finite points of one space, more than k each; raises all that is wrong at once."""
+    shapeless = [
+        f"{measure}: the {side} features have the shape {tuple(features.shape)}; give [n, d], one row a sample"
+        for side, features in (("real", real), ("fake", fake))
+        if features.ndim < 2 or 0 in features.shape[1:]
+    ]
+    if shapeless:
+        raise InputError(shapeless)
     sides = (("real", flat(real)), ("fake", flat(fake)))
-    problems = [
+    problems = [f"{measure}: k is {k}; give 1 or more"] if k < 1 else []
+    problems += [
         f"{measure}: {len(points)} {side} points have no neighbour number {k}; give {k + 1} or more"
         for side, points in sides
         if len(points) <= k
     ]
-    problems += [
-        f"{measure}: {side} features are NaN or infinite; leave such samples out or mend the extractor"
-        for side, points in sides
-        if points.is_floating_point() and not bool(torch.isfinite(points).all())
-    ]
+    problems += [line for side, points in sides for line in value_problems(measure, points, side)]
     if sides[0][1].shape[1] != sides[1][1].shape[1]:
         problems.append(
             f"{measure}: real features have {sides[0][1].shape[1]} numbers, fake ones {sides[1][1].shape[1]}; use one extractor"
         )
     if problems:
         raise InputError(problems)
-    return sides[0][1], sides[1][1]
+    return sides[0][1].detach(), sides[1][1].detach()
 
 
 def unequal(n: int, m: int) -> tuple[str, ...]:

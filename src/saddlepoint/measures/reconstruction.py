@@ -10,6 +10,7 @@ from torch import Tensor
 
 from saddlepoint.errors import InputError
 from saddlepoint.measures.evidence import Encoding, Evidence, Generating
+from saddlepoint.measures.feature_sets import value_problems
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.streams import Streams
 
@@ -31,12 +32,12 @@ def reconstruction_errors(original: Tensor, reconstructed: Tensor) -> Tensor:
     if original.shape != reconstructed.shape or original.ndim < 2 or len(original) == 0:
         shapes = f"{tuple(original.shape)} and {tuple(reconstructed.shape)}"
         raise InputError([f"reconstruction: originals and reconstructions have the shapes {shapes}; give both as one [n, …]"])
+    problems = value_problems("reconstruction", original, "original") + value_problems(
+        "reconstruction", reconstructed, "reconstructed"
+    )
+    if problems:
+        raise InputError(problems)
     gap = original.double().flatten(1) - reconstructed.double().flatten(1)
-    bad = int((~torch.isfinite(gap).all(1)).sum())
-    if bad:
-        raise InputError(
-            [f"reconstruction: {bad} of {len(gap)} samples are NaN or infinite on a side; the encoder or generator diverged"]
-        )
     distances: Tensor = gap.norm(dim=1)
     return distances
 

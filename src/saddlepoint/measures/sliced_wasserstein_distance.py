@@ -8,8 +8,9 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from saddlepoint.errors import InputError
 from saddlepoint.measures.evidence import Evidence
-from saddlepoint.measures.feature_sets import check_feature_sets
+from saddlepoint.measures.feature_sets import check_feature_sets, refuse_order
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.measures.wasserstein_distance import Order, coupling, one_dimensional
 from saddlepoint.streams import Streams
@@ -44,7 +45,7 @@ def sliced_wasserstein_distance(
         scaled: by the constants above.
 
     Raises:
-        InputError: not `[n, d]` of one d, empty, or not finite.
+        InputError: not `[n, d]` of one d, empty, or not finite; another order; no directions.
 
     >>> points = Streams(0).normal("points", 100, 1)
     >>> round(sliced_wasserstein_distance(points, points + 3, Streams(0)).value, 6)
@@ -52,8 +53,11 @@ def sliced_wasserstein_distance(
 
     Source: Rabin et al. 2011; Bonneel et al. 2015, section 3.1.
     """
+    refuse_order("sliced-wasserstein-distance", order)
     check_feature_sets("sliced-wasserstein-distance", real, fake, least=1)
-    real, fake = real.to("cpu", torch.float64), fake.to("cpu", torch.float64)
+    if directions < 1:
+        raise InputError([f"sliced-wasserstein-distance: directions: {directions} is out of range; give 1 or more"])
+    real, fake = real.detach().to("cpu", torch.float64), fake.detach().to("cpu", torch.float64)
     dimension = real.shape[1]
     theta = unit_vectors(streams, "sliced wasserstein directions", directions, dimension)
     per_direction = along(real, fake, theta, order)

@@ -13,6 +13,7 @@ from torch import Tensor
 from saddlepoint.errors import InputError
 from saddlepoint.measures.birthday import BirthdayEstimate, arora_zhang_bound, birthday_estimate
 from saddlepoint.measures.evidence import Evidence, Generating, Sample
+from saddlepoint.measures.feature_sets import value_problems
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.measures.near_duplicates import draw, near_duplicates
 from saddlepoint.measures.neighbours import Pairs, closest_pairs, exact_squares, flat, nearest
@@ -249,8 +250,7 @@ class SupportSize(Measure):
         if problems or evidence.held_out is None or evidence.train is None:
             return problems
         for side, sample in (("held-out", evidence.held_out), ("training", evidence.train)):
-            if not bool(torch.isfinite(sample.features).all()):
-                problems.append(f"{self.name}: {side} features are NaN or infinite; leave such samples out or mend the extractor")
+            problems += value_problems(self.name, sample.features, side)
         halves = distinct_reals(evidence.held_out, evidence.train, self.reals)
         found, least = len(halves[0]) + len(halves[1]), 2 * FEWEST * REALS_A_SIZE
         if found < least:

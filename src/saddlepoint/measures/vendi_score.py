@@ -33,7 +33,9 @@ def vendi_score(features: Tensor) -> float:
     >>> round(vendi_score(torch.eye(4).repeat(2, 1)), 9)
     4.0
     """
-    points = flat(features).double()
+    if features.ndim < 2 or features.is_complex():
+        raise InputError([f"vendi-score: features {tuple(features.shape)} of {features.dtype}; give real numbers [n, d]"])
+    points = flat(features).detach().double()
     lost = undirected(points)
     if len(points) == 0 or lost:
         what = f"{lost} of {len(points)} features are 0 or not finite and have no direction" if lost else "no samples"

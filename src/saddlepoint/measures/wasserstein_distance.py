@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saddlepoint.errors import InputError
 from saddlepoint.measures.evidence import Evidence
-from saddlepoint.measures.feature_sets import check_feature_sets
+from saddlepoint.measures.feature_sets import check_feature_sets, refuse_order
 from saddlepoint.measures.measure import Estimate, Measure, Quantity
 from saddlepoint.streams import Streams
 
@@ -48,7 +48,7 @@ def wasserstein_distance(real: Tensor, fake: Tensor, order: Order = 1) -> float:
         order: p, 1 or 2.
 
     Raises:
-        InputError: not `[n, d]` of one d, empty, not finite; more than 2,000 of a side where d > 1.
+        InputError: not `[n, d]` of one d, empty, not finite; another order; more than 2,000 of a side where d > 1.
 
     >>> wasserstein_distance(torch.tensor([[0.0, 0.0], [1.0, 0.0]]), torch.tensor([[1.0, 4.0], [0.0, 4.0]]))
     4.0
@@ -57,6 +57,7 @@ def wasserstein_distance(real: Tensor, fake: Tensor, order: Order = 1) -> float:
 
     Source: Kantorovich's problem; for one dimension Villani 2003, theorem 2.18.
     """
+    refuse_order("wasserstein-distance", order)
     check_feature_sets("wasserstein-distance", real, fake, least=1)
     real, fake = real.detach().to("cpu", torch.float64), fake.detach().to("cpu", torch.float64)
     if real.shape[1] == 1:
@@ -118,10 +119,12 @@ def _cheapest(squared: Tensor, order: Order) -> float:
 
     n, m = squared.shape
     cost = squared.sqrt() if order == 1 else squared
+    # The solver's tolerance is absolute.
+    largest = float(cost.max()) or 1.0
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         try:
-            return float(ot.emd2([1 / n] * n, [1 / m] * m, cost.numpy(), numItermax=ITERATIONS))
+            return largest * float(ot.emd2([1 / n] * n, [1 / m] * m, (cost / largest).numpy(), numItermax=ITERATIONS))
         except UserWarning as warning:
             raise InputError([f"wasserstein-distance: the solver did not finish ({warning}); give fewer samples"]) from warning
 
