@@ -30,7 +30,7 @@ ORDER: list[set[str]] = [
     {"training"},
     {"report"},
     {"run", "progress"},
-    {"sampling", "evaluating", "verifying"},
+    {"sampling", "evaluating", "verifying", "printing"},
     {"cli"},
 ]
 PLACE = {room: number for number, group in enumerate(ORDER) for room in group}
@@ -77,7 +77,7 @@ def test_help_does_not_import_torch() -> None:
 
 
 def test_only_the_command_line_knows_the_terminal() -> None:
-    allowed = {"cli", "progress", "sampling", "evaluating", "verifying"}
+    allowed = {"cli", "progress", "printing", "sampling", "evaluating", "verifying"}
     for path in modules():
         own = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
         imports = {

@@ -1,8 +1,6 @@
 """The commands. Torch is imported inside them, so that `--help` answers at once."""
 
-import inspect
 import io
-import json
 import math
 import os
 import shlex
@@ -14,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
-from rich.text import Text
 
 from saddlepoint.errors import Diverged, InputError, Interrupted
+from saddlepoint.printing import json_text, print_table, say
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from saddlepoint.progress import Gauge, Terminal
     from saddlepoint.recipe import Recipe
     from saddlepoint.report.runs import ReplicaSummary
-    from saddlepoint.rounds import Record
     from saddlepoint.run import Run
 
 Form = Literal["grid", "files", "slerp"]
@@ -126,7 +123,7 @@ def resume(
             _finish(Run(_played(lambda: many.resume(run, updates, observer), run, as_json)), as_json)
             return
         found = replayed(run, prove)
-    _say({"run": str(run), "updates": prove, "differences": found}, as_json)
+    say({"run": str(run), "updates": prove, "differences": found}, as_json)
     if found:
         raise typer.Exit(1)
 
@@ -182,7 +179,7 @@ def sample(
     where = out if out is not None else opened.path / "samples" / ("-".join(told) + (".png" if form != "files" else ""))
     with console(as_json) as screen:
         written = write_samples(opened, where, form, count, seed, weights=weights, checkpoint=chosen, screen=screen)
-    _say({"samples": str(written), "n": count, "seed": seed}, as_json)
+    say({"samples": str(written), "n": count, "seed": seed}, as_json)
 
 
 @app.command()
@@ -232,12 +229,12 @@ def evaluate(
             columns = evaluate_all(subjects, out, watch, **asked)
     except Incomparable as refusal:
         if as_json:
-            _say({"differences": list(refusal.differences)}, as_json)
+            say({"differences": list(refusal.differences)}, as_json)
         for line in refusal.differences:
             typer.echo(f"not comparable: {line}", err=True)
         raise typer.Exit(1) from None
     if as_json:
-        typer.echo(_json([column.to_mapping() for column in columns]))
+        typer.echo(json_text([column.to_mapping() for column in columns]))
         return
     with console(as_json) as screen:
         show(columns, screen)
@@ -264,9 +261,9 @@ def demo(
     with gauging() as watch:
         demonstration, files = show_measures(out, names, n, data, watch)
     if as_json:
-        typer.echo(_json({**demonstration.to_mapping(), "files": {kind: str(path) for kind, path in files.items()}}))
+        typer.echo(json_text({**demonstration.to_mapping(), "files": {kind: str(path) for kind, path in files.items()}}))
         return
-    _table(demonstration.rows(), as_json, empty="no measure could be taken")
+    print_table(demonstration.rows(), as_json, empty="no measure could be taken")
     for line in (*demonstration.left_out, *(f"written to {path}" for path in files.values())):
         typer.echo(line)
 
@@ -301,7 +298,7 @@ def report(
     if tensorboard is not None:
         export_tensorboard(folder, tensorboard)
         written["tensorboard"] = str(tensorboard)
-    _say(written, as_json)
+    say(written, as_json)
 
 
 @app.command()
@@ -312,7 +309,6 @@ def runs(
 ) -> None:
     """A table of all runs in a folder, or of the replicas of one run; with --replica one of those, as a run of its own."""
     from saddlepoint.report.reading import is_run
-    from saddlepoint.report.runs import replicas_table, runs_table
 
     if not folder.is_dir():
         raise InputError([f"{folder}: is not a folder; `saddlepoint train RECIPE` makes runs/ and fills it"])
@@ -320,11 +316,11 @@ def runs(
         from saddlepoint.run import open_run
 
         alone = open_run(folder).replica(replica)
-        _say({"run": str(alone.path), "samples": str(alone.newest_grid), "report": str(alone.report())}, as_json)
+        say({"run": str(alone.path), "samples": str(alone.newest_grid), "report": str(alone.report())}, as_json)
         return
     replicas = replicas_table(folder) if is_run(folder) else []
     if replicas:
-        _table([vars(replica) if as_json else _shown_replica(replica) for replica in replicas], as_json, empty="")
+        print_table([vars(replica) if as_json else _shown_replica(replica) for replica in replicas], as_json, empty="")
         return
     rows = [
         {
@@ -344,7 +340,7 @@ def runs(
     ]
     # What no run has is no column for a person.
     shown = [name for name in rows[0] if as_json or any(row[name] is not None for row in rows)] if rows else []
-    _table([{name: row[name] for name in shown} for row in rows], as_json, empty=f"no runs in {folder}")
+    print_table([{name: row[name] for name in shown} for row in rows], as_json, empty=f"no runs in {folder}")
 
 
 def _shown_replica(replica: "ReplicaSummary") -> dict[str, Any]:
@@ -371,10 +367,10 @@ def recipes(
 
     at_hand = shipped()
     if name is None:
-        _table([{"recipe": key, "about": _about(path)} for key, path in at_hand.items()], as_json, empty="")
+        print_table([{"recipe": key, "about": _about(path)} for key, path in at_hand.items()], as_json, empty="")
         return
     text = _one_of(at_hand, name, "recipe").read_text()
-    _say({"recipe": name, "text": text}, as_json) if as_json else typer.echo(text, nl=False)
+    say({"recipe": name, "text": text}, as_json) if as_json else typer.echo(text, nl=False)
 
 
 @app.command()
@@ -385,10 +381,11 @@ def data(
 ) -> None:
     """The data sets there are, or what is found in one."""
     from saddlepoint.data import DATA
+    from saddlepoint.methods import described_in_full, first_line
     from saddlepoint.recipe import load
 
     if name is None:
-        _table([{"data": key, "about": _first_line(record)} for key, record in DATA.items()], as_json, empty="")
+        print_table([{"data": key, "about": first_line(record)} for key, record in DATA.items()], as_json, empty="")
         return
     described = load("gan", {"data": name})
     if strict:
@@ -397,11 +394,11 @@ def data(
         source = described.data.open(observer.reading)
     found = {"data": source.name, "found": source.describe(), "digest": source.digest}
     if as_json:
-        _say(found, as_json)
+        say(found, as_json)
         return
     for line in source.describe():
         typer.echo(line)
-    typer.echo("\n" + _described(type(described.data)))
+    typer.echo("\n" + described_in_full(type(described.data)))
 
 
 @app.command()
@@ -410,16 +407,16 @@ def methods(
     as_json: Json = False,
 ) -> None:
     """The methods, measures and extractors there are, or one in full."""
-    from saddlepoint.methods import listed
+    from saddlepoint.methods import described_in_full, first_line, listed
 
     entries = listed()
     if name is None:
-        rows = [{"method": entry.name, "room": entry.room, "about": _first_line(entry.record)} for entry in entries]
-        _table(rows, as_json, empty="")
+        rows = [{"method": entry.name, "room": entry.room, "about": first_line(entry.record)} for entry in entries]
+        print_table(rows, as_json, empty="")
         return
     _one_of({entry.name: entry for entry in entries}, name, "method")
-    texts = [f"{entry.name}  ({entry.room})\n\n{_described(entry.record)}" for entry in entries if entry.name == name]
-    _say({"method": name, "text": "\n\n".join(texts)}, as_json) if as_json else typer.echo("\n\n".join(texts))
+    texts = [f"{entry.name}  ({entry.room})\n\n{described_in_full(entry.record)}" for entry in entries if entry.name == name]
+    say({"method": name, "text": "\n\n".join(texts)}, as_json) if as_json else typer.echo("\n\n".join(texts))
 
 
 @app.command()
@@ -444,7 +441,7 @@ def verify(
         raise InputError([f"--weight: {weight:g} cannot be divided by; give the number that your penalty is multiplied with"])
     found = verify_all(what or [], like=like, kind=kind, weight=weight, points=points)
     if as_json:
-        typer.echo(_json([outcome.to_mapping() for outcome in found]))
+        typer.echo(json_text([outcome.to_mapping() for outcome in found]))
     else:
         with console(as_json) as screen:
             show(found, screen)
@@ -567,7 +564,7 @@ def _played(play: Callable[[], Path], folder: Path, as_json: bool) -> Path:
             page = str(write_report(folder))
         except InputError as error:
             _refused(error.problems)
-        _say({"run": str(folder), "diverged": outcome.term, "update": outcome.update, "report": page}, as_json)
+        say({"run": str(folder), "diverged": outcome.term, "update": outcome.update, "report": page}, as_json)
         raise
 
 
@@ -580,62 +577,7 @@ def _strictly(recipe: "Recipe") -> "Recipe":
 
 
 def _finish(run: "Run", as_json: bool) -> None:
-    _say({"run": str(run.path), "samples": str(run.newest_grid), "report": str(run.report())}, as_json)
-
-
-def _say(fields: Mapping[str, Any], as_json: bool) -> None:
-    if as_json:
-        typer.echo(_json(fields))
-        return
-    width = max(len(name) for name in fields)
-    for name, value in fields.items():
-        shown = ("none: the bits agree" if not value else "; ".join(value)) if isinstance(value, list) else value
-        typer.echo(f"{name:<{width}}  {shown}")
-
-
-def _json(value: Any) -> str:
-    """JSON that every reader takes: numbers that are not finite as words."""
-    return json.dumps(_finite(value), allow_nan=False)
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _finite(inner) for key, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(inner) for inner in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _table(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    if as_json:
-        typer.echo(_json(rows))
-        return
-    if not rows:
-        typer.echo(empty)
-        return
-    table = Table(box=None, pad_edge=False)
-    for column in rows[0]:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_cell(value)) for value in row.values()))
-    console = Console()
-    if not console.is_terminal:
-        # A line a row, for other programs.
-        console.width = WIDEST
-    console.print(table)
-
-
-def _cell(value: object) -> str:
-    from saddlepoint.yaml_reading import one_line
-
-    if isinstance(value, float):
-        return f"{value:,.1f}"
-    if isinstance(value, Mapping):
-        return "  ".join(f"{key} {number:.3g}" for key, number in value.items())
-    return "" if value is None else one_line(str(value))
+    say({"run": str(run.path), "samples": str(run.newest_grid), "report": str(run.report())}, as_json)
 
 
 def _one_of(at_hand: Mapping[str, Any], name: str, what: str) -> Any:
@@ -647,49 +589,9 @@ def _one_of(at_hand: Mapping[str, Any], name: str, what: str) -> Any:
     return at_hand[name]
 
 
-def _shown(default: object) -> str:
-    """A default as a recipe writes it; a constant schedule is its number."""
-    return str(getattr(default, "value", default))
-
-
-def _without_examples(text: str) -> str:
-    """A docstring without its interpreter sessions."""
-    paragraphs = text.split("\n\n")
-    return "\n\n".join(paragraph for paragraph in paragraphs if not paragraph.lstrip().startswith(">>>"))
-
-
 def _about(recipe: Path) -> str:
     lines = [line.lstrip("# ").rstrip() for line in recipe.read_text().splitlines() if line.startswith("#")]
     return next((line for line in lines if line and not line.startswith("saddlepoint")), "")
-
-
-def _first_line(record: type) -> str:
-    return (record.__doc__ or "").strip().splitlines()[0]
-
-
-def _gives(record: "type[Record]") -> list[str]:
-    """What a measure gives, a line a quantity."""
-    words = {True: "higher is better", False: "lower is better", None: "neither direction is better"}
-    quantities = getattr(record, "quantities", {})
-    lines = [f"  {name:<22} {words[quantity.higher_is_better]}" for name, quantity in quantities.items()]
-    return ["", "Gives:", *lines] if lines else []
-
-
-def _described(record: "type[Record]") -> str:
-    fields = [
-        f"  {name:<22} {field.description or ''}" + ("" if field.is_required() else f"  [default: {_shown(field.get_default())}]")
-        for name, field in record.model_fields.items()
-    ]
-    return "\n".join(
-        [
-            _without_examples(inspect.cleandoc(record.__doc__ or "")),
-            *_gives(record),
-            "",
-            "Fields:",
-            *(fields or ["  none"]),
-            *(["", record.bibtex] if record.bibtex else []),
-        ]
-    )
 
 
 if __name__ == "__main__":

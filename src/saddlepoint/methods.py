@@ -1,5 +1,6 @@
 """Every method there is, by name and room; and what measures it."""
 
+import inspect
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -49,3 +50,45 @@ def listed() -> list[Entry]:
 
 def _entries(rooms: Mapping[str, Mapping[str, type[Record]]]) -> list[Entry]:
     return [Entry(name, room, record) for room, registry in rooms.items() for name, record in registry.items()]
+
+
+def first_line(record: type) -> str:
+    """What a record is, in its docstring's first line."""
+    return (record.__doc__ or "").strip().splitlines()[0]
+
+
+def described_in_full(record: type[Record]) -> str:
+    """A record's docstring without its examples, what it gives, its fields with their defaults, its BibTeX."""
+    fields = [
+        f"  {name:<22} {field.description or ''}" + ("" if field.is_required() else f"  [default: {_shown(field.get_default())}]")
+        for name, field in record.model_fields.items()
+    ]
+    return "\n".join(
+        [
+            _without_examples(inspect.cleandoc(record.__doc__ or "")),
+            *_gives(record),
+            "",
+            "Fields:",
+            *(fields or ["  none"]),
+            *(["", record.bibtex] if record.bibtex else []),
+        ]
+    )
+
+
+def _shown(default: object) -> str:
+    """A default as a recipe writes it; a constant schedule is its number."""
+    return str(getattr(default, "value", default))
+
+
+def _without_examples(text: str) -> str:
+    """A docstring without its interpreter sessions."""
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(paragraph for paragraph in paragraphs if not paragraph.lstrip().startswith(">>>"))
+
+
+def _gives(record: type[Record]) -> list[str]:
+    """What a measure gives, a line a quantity."""
+    words = {True: "higher is better", False: "lower is better", None: "neither direction is better"}
+    quantities = getattr(record, "quantities", {})
+    lines = [f"  {name:<22} {words[quantity.higher_is_better]}" for name, quantity in quantities.items()]
+    return ["", "Gives:", *lines] if lines else []
