@@ -309,6 +309,7 @@ def runs(
 ) -> None:
     """A table of all runs in a folder, or of the replicas of one run; with --replica one of those, as a run of its own."""
     from saddlepoint.report.reading import is_run
+    from saddlepoint.report.runs import replicas_table, runs_table
 
     if not folder.is_dir():
         raise InputError([f"{folder}: is not a folder; `saddlepoint train RECIPE` makes runs/ and fills it"])
