@@ -24,7 +24,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [command for block in blocks(README) if block.language == "sh" for command in commands(block)]
     assert set(ELSEWHERE) < set(lines)
     ours = [command for command in lines if command not in ELSEWHERE]
-    assert len(ours) == 11
+    assert len(ours) == 14
     printed = ""
     for command in ours:
         program, *words = shlex.split(command)
@@ -37,6 +37,7 @@ def test_the_commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     done = json.loads((tmp_path / "runs/ring/events.jsonl").read_text().splitlines()[-1])
     assert (done["event"], done["update"]) == ("done", 150)
     assert (tmp_path / "runs/ring/log.csv").is_file()
+    assert (tmp_path / "runs/many/replicas/0005/report.html").is_file()
     assert (tmp_path / "runs/wgan-gp-digits-1/report.html").is_file()
 
 
