@@ -9,6 +9,7 @@ from typing import Any, Literal
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
+from torch import nn
 
 from saddlepoint.data.source import Split
 from saddlepoint.errors import InputError
@@ -16,11 +17,11 @@ from saddlepoint.evaluation.card import Value, refuse_different
 from saddlepoint.evaluation.defaults import extractor_named, measures_named
 from saddlepoint.evaluation.engine import Evaluation
 from saddlepoint.evaluation.request import Against, AtHand, Named, Request, against_named, answer, samples_at
-from saddlepoint.evaluation.results import FILE, read_values, write_values
+from saddlepoint.evaluation.results import FILE, read_values, refuse_unwritable_file, write_values
 from saddlepoint.evaluation.table import table_of
 from saddlepoint.evaluation.watching import Unwatched, Watch
 from saddlepoint.extractors.extractor import Extractor, FeatureExtractor
-from saddlepoint.extractors.module import extractor_of
+from saddlepoint.extractors.module import ModuleExtractor, extractor_of
 from saddlepoint.measures.measure import Measure
 from saddlepoint.run import Checkpoint, Run, Weights, open_run
 from saddlepoint.yaml_reading import read_yaml
@@ -33,7 +34,7 @@ def evaluate(
     against: Against | None = None,
     *,
     measures: Named = None,
-    extractor: str | Mapping[str, Any] | Extractor | FeatureExtractor | None = None,
+    extractor: str | Mapping[str, Any] | Extractor | FeatureExtractor | nn.Module | None = None,
     n: int | None = None,
     weights: Weights = "average",
     checkpoint: Checkpoint = None,
@@ -66,6 +67,8 @@ def evaluate(
     2.0
     """
     watch = watch or Unwatched()
+    if isinstance(extractor, nn.Module):
+        extractor = ModuleExtractor(extractor, title=type(extractor).__name__)
     if isinstance(subject, str | os.PathLike) and (Path(subject) / "recipe.yaml").is_file():
         subject = open_run(Path(subject))
     if isinstance(subject, Run):
@@ -167,6 +170,8 @@ def evaluate_all(subjects: Sequence[Path], out: Path | None, watch: Watch, **ask
         InputError: one of them cannot be evaluated.
         Incomparable: the protocols of two of them differ.
     """
+    if out is not None:
+        refuse_unwritable_file(out)
     columns = []
     for subject in subjects:
         if subject.suffix == ".json":
@@ -219,13 +224,14 @@ def _from(columns: Sequence[Column]) -> list[str]:
     """What all values share, and where they are written."""
     protocol = next((value.card.protocol for column in columns for value in column.evaluation.values), {})
     provenance = next((value.card.provenance for column in columns for value in column.evaluation.values), {})
+    seeds = dict.fromkeys(str(value.card.provenance.get("seed")) for column in columns for value in column.evaluation.values)
     parts = [
         f"against {protocol.get('n_real')} {'' if protocol.get('split') == 'all' else str(protocol.get('split')) + ' '}samples of "
         f"{provenance.get('data')}",
         f"extractor {protocol.get('extractor')}",
         *([f"{protocol['weights']} weights"] if protocol.get("weights") else []),
         *([f"checkpoint: {protocol['checkpoint']}"] if protocol.get("checkpoint") else []),
-        f"seed {provenance.get('seed')}",
+        f"seed {', '.join(seeds)}",
     ]
     files = dict.fromkeys(str(column.file) for column in columns if column.file is not None and str(column.file) != column.subject)
     return ["; ".join(parts), *(f"written to {file}" for file in files)]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import torch
+from torch import Tensor
 
 from saddlepoint.errors import InputError
 from saddlepoint.measures import MEASURES
@@ -161,7 +162,7 @@ def test_a_slip_in_a_weighting(slip: str, written: Write) -> None:
 def test_a_right_measure_of_somebody_holds(name: str, written: Write) -> None:
     path = written(slips.measure(name))
     all_hold(verify(f"{path}:measure", like=name))
-    all_hold(verify(f"{path}:measure"))
+    all_hold(verify(f"{path}:measure", kind="measure"))
 
 
 @pytest.mark.parametrize("slip", slips.MEASURE_SLIPS)
@@ -212,3 +213,41 @@ def test_what_cannot_be_asked_is_refused(asked: dict[str, Any], said: str) -> No
         verify(**asked)
     assert len(refusal.value.problems) == 1
     assert said in refusal.value.problems[0]
+
+
+class Unspeakable(Exception):
+    """An exception that cannot be written."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+def test_an_exception_that_cannot_be_written_is_named() -> None:
+    def scores(_: Tensor) -> Tensor:
+        raise Unspeakable
+
+    found = verify(scores, kind="weighting")
+    assert {outcome.note for outcome in found if outcome.verdict == "raises"} == {"Unspeakable"}
+
+
+def test_a_function_of_two_is_asked_what_it_is() -> None:
+    def apart(a: Tensor, b: Tensor) -> float:
+        return float((a.mean(0) - b.mean(0)).norm())
+
+    with pytest.raises(InputError, match=r"what it is cannot be told; say --as"):
+        verify(apart)
+    assert {outcome.room for outcome in verify(apart, kind="measure")} == {"measure"}
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.5, 1.0), (0.0, 0.5), (0.25, 0.75)])
+def test_alpha_from_a_part_of_the_segment_is_seen(low: float, high: float) -> None:
+    def penalty(discriminator: Any, real: Tensor, fake: Tensor) -> Tensor:
+        generator = torch.Generator().manual_seed(0)
+        alpha = low + (high - low) * torch.rand(len(real), *[1] * (real.ndim - 1), generator=generator, dtype=torch.float64)
+        points = (alpha * real + (1 - alpha) * fake).requires_grad_()
+        (gradient,) = torch.autograd.grad(discriminator(points).sum(), points, create_graph=True)
+        value: Tensor = ((torch.linalg.vector_norm(gradient.flatten(1), dim=1) - 1) ** 2).mean()
+        return value
+
+    found = [outcome for outcome in verify(penalty, like="wgan-gp") if outcome.verdict != "holds"]
+    assert [outcome.slips for outcome in found] == [("alpha keeps to a part of the segment: draw it uniformly from [0, 1]",)]

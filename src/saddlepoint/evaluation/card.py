@@ -3,10 +3,13 @@
 import hashlib
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+# Of a digest, as many digits as tell two apart to the eye.
+DIGEST, SHOWN_DIGITS = re.compile("[0-9a-f]{64}"), 12
 # Of the provenance, what does not tell one value from another.
 NOT_IDENTITY = ("versions", "date")
 # Of the protocol, what the values of one evaluation do not share.
@@ -71,6 +74,8 @@ def _differing(place: str, one: object, other: object) -> Iterator[tuple[str, ob
 
 
 def _word(value: object) -> str:
+    if isinstance(value, str) and DIGEST.fullmatch(value):
+        return value[:SHOWN_DIGITS]
     return "unknown" if value is None else value if isinstance(value, str) else json.dumps(value)
 
 

@@ -21,6 +21,15 @@ IMAGES = (
     "class-modes",
 )
 
+# What the field calls some of them, with what to name.
+FIELD_NAMES = {
+    "fid": "frechet-distance here, called FID with the extractor inception alone; name frechet-distance",
+    "kid": "kernel-distance here, called KID with the extractor inception alone; name kernel-distance",
+    "is": "classifier-score here, called IS with the extractor inception alone; name classifier-score",
+    "prdc": "two measures here; name precision-recall,density-coverage",
+    "mmd": "maximum-mean-discrepancy; name that",
+    "ppl": "perceptual-path-length; name that",
+}
 CLASSIFIERS = {"digits": "digits-classifier", "fashion-mnist": "fashion-mnist-classifier"}
 
 
@@ -58,6 +67,9 @@ def measures_named(names: Sequence[str | Mapping[str, object] | Measure]) -> tup
     found: list[Measure] = []
     problems: list[str] = []
     for number, named in enumerate(names):
+        if isinstance(named, str) and named.lower() in FIELD_NAMES:
+            problems.append(f"measures: {named} is {FIELD_NAMES[named.lower()]}")
+            continue
         try:
             found.append(named if isinstance(named, Measure) else Chosen(MEASURES, "measure").build(named))
         except Problems as error:

@@ -17,6 +17,7 @@ from saddlepoint.evaluation.card import Card, Floor, Value, plain_json
 from saddlepoint.evaluation.naming import qualified, title_of
 from saddlepoint.evaluation.reals import Pictures, Reals
 from saddlepoint.evaluation.subject import Drawn, Subject
+from saddlepoint.evaluation.table import table_of
 from saddlepoint.evaluation.watching import Unwatched, Watch
 from saddlepoint.extractors.cache import moments_key, remembered, seen_once
 from saddlepoint.extractors.extractor import FeatureExtractor
@@ -59,6 +60,17 @@ class Evaluation:
 
     def __iter__(self) -> Iterator[Value]:
         return iter(self.values)
+
+    def __contains__(self, name: object) -> bool:
+        return any(value.name == name for value in self.values)
+
+    def __str__(self) -> str:
+        """The table that the command prints."""
+        found = table_of([("value", self.values)])
+        rows = [found.columns, *found.rows]
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        return "\n".join([*lines, *found.notes, *self.warnings, *self.left_out])
 
     def __getitem__(self, name: str) -> Value:
         """The value of a measure with one quantity, or of `MEASURE.QUANTITY`."""

@@ -27,6 +27,7 @@ Where = str | os.PathLike[str] | Tensor | NDArray[Any]
 FILTER: Resize = "antialiased-bilinear"
 ARRAYS = (".npy", ".npz")
 DEPTHS = (1, 2, 3, 4)
+GREY_MODES = ("1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N")
 
 
 @dataclass(frozen=True)
@@ -83,6 +84,20 @@ def read_images(
     if path.is_file():
         raise InputError([f"{path}: is a file; give a folder of images, or an array as {' or '.join(ARRAYS)}"])
     return _of_folder(path, resolution, channels, progress)
+
+
+def holds_colour_files(folder: Path) -> bool:
+    """Whether there is a folder in which a file is stored in colour, whatever its pixels; only headers are read."""
+    if not folder.is_dir():
+        return False
+    for path in sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS):
+        try:
+            with Image.open(path) as image:
+                if image.mode not in GREY_MODES:
+                    return True
+        except OSError:
+            continue
+    return False
 
 
 def _of_folder(path: Path, resolution: int | None, channels: Channels, progress: Progress | None) -> Images:

@@ -11,7 +11,7 @@ from typing import Any, Literal, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from saddlepoint.data import DATA
 from saddlepoint.data.source import Data, Source, Split
@@ -24,7 +24,7 @@ from saddlepoint.evaluation.defaults import (
     measures_named,
 )
 from saddlepoint.evaluation.engine import Evaluation, evaluate, refer
-from saddlepoint.evaluation.images import Images, read_images
+from saddlepoint.evaluation.images import Images, holds_colour_files, read_images
 from saddlepoint.evaluation.reals import (
     DEFAULT_POINTS,
     Pictures,
@@ -42,6 +42,8 @@ from saddlepoint.evaluation.reals import (
 from saddlepoint.evaluation.subject import Subject
 from saddlepoint.evaluation.watching import Unwatched, Watch
 from saddlepoint.extractors.extractor import Extractor, FeatureExtractor
+from saddlepoint.extractors.module import ModuleExtractor
+from saddlepoint.extractors.network import in_colour
 from saddlepoint.measures.measure import WANTED, Measure
 from saddlepoint.validation import nearest, shown
 
@@ -52,6 +54,7 @@ Named = Sequence[str | Mapping[str, Any] | Measure] | Literal["all"] | str | Non
 LIBRARIES = ("saddlepoint", "torch", "numpy", "scipy")
 # Samples at hand below which nothing is measured unless a measure is named.
 LEAST = 10
+UNSIGNED = "no value is below 0: read as floats in [-1, 1], where 0 is half grey; if they are in [0, 1], give 2 x - 1"
 # What only the data that a generator was trained on can give.
 OF_TRAINING = frozenset({"train", "held-out", "scores"})
 
@@ -70,7 +73,7 @@ class Request:
     """
 
     measures: Named = None
-    extractor: str | Mapping[str, Any] | Extractor | FeatureExtractor | None = None
+    extractor: str | Mapping[str, Any] | Extractor | FeatureExtractor | nn.Module | None = None
     n: int | None = None
     seed: int = 0
     split: Split = "train"
@@ -188,6 +191,9 @@ def answer(request: Request, judged: Judged, against: Source | Samples, *, own_d
         InputError: what was named cannot be had or cannot be measured; a line for each reason.
     """
     watch = request.watch
+    judged_shape, against_shape = judged.shape, against.shape
+    judged = _in_colour(judged, against_shape) if isinstance(judged, Samples) else judged
+    against = _in_colour(against, judged_shape) if isinstance(against, Samples) else against
     points = len(judged.shape) == 1
     _refuse_shapes(judged.shape, against.shape)
     extractor, notes = _extractor(request, against.name if not isinstance(against, Samples) else None, points)
@@ -219,6 +225,15 @@ def answer(request: Request, judged: Judged, against: Source | Samples, *, own_d
     if str(subject.protocol.get("checkpoint", "")).startswith("best") and own_data and request.split == "held-out":
         warnings.append("The checkpoint was chosen as the best on these held-out samples, so its values on them flatter it.")
     return replace(evaluation, warnings=tuple(warnings))
+
+
+def _in_colour(side: Samples, other: tuple[int, ...]) -> Samples:
+    """A folder of colour files that all happen to be grey, as colour where what it is compared with is."""
+    if (side.shape[:1], other[:1]) != ((1,), (3,)) or not holds_colour_files(Path(side.name).expanduser()):
+        return side
+    pictures = Pictures(in_colour(side.pictures.images).contiguous(), side.pictures.labels)
+    notes = (*side.notes, "every file is grey, but stored in colour: taken as colour, as the other side is")
+    return Samples(side.name, pictures, classes=side.classes, resize=side.resize, notes=notes)
 
 
 def _notes_of(side: Judged | Source | Samples) -> tuple[str, ...]:
@@ -257,6 +272,8 @@ def _extractor(request: Request, data: str | None, points: bool) -> tuple[Featur
         return record.open(), notes
     if isinstance(request.extractor, str | Mapping | Extractor):
         return extractor_named(request.extractor).open(), ()
+    if isinstance(request.extractor, nn.Module):
+        return ModuleExtractor(request.extractor, title=type(request.extractor).__name__), ()
     return request.extractor, ()
 
 
@@ -330,7 +347,8 @@ def samples_at(where: AtHand, watch: Watch, like: tuple[int, ...] | None = None)
         InputError: they cannot be read, or points are not finite.
     """
     if isinstance(where, Tensor) and where.ndim == 4 and where.is_floating_point():
-        return Samples("the images", Pictures(as_bytes(_in_range(where))))
+        said = (UNSIGNED,) if bool((where >= 0).all()) and bool((where > 0).any()) else ()
+        return Samples("the images", Pictures(as_bytes(_in_range(where))), notes=said)
     name = str(where) if isinstance(where, str | os.PathLike) else "the samples"
     read = _read(where, watch, like)
     if read.images.ndim == 2 and not bool(torch.isfinite(read.images).all()):

@@ -45,6 +45,17 @@ def refuse_unwritable(folder: Path) -> None:
         )
 
 
+def refuse_unwritable_file(path: Path) -> None:
+    """The same for a file of any name."""
+    if path.is_dir():
+        raise InputError([f"{path}: is a folder; give the name of a file"])
+    if not path.parent.is_dir():
+        raise InputError([f"{path}: there is no folder {path.parent}; make it first"])
+    read_values(path)
+    if not os.access(path.parent, os.W_OK):
+        raise InputError([f"{path}: cannot be written (the folder is read-only); give another place"])
+
+
 def add_values(folder: Path, values: Iterable[Value]) -> Path:
     """Add values to a folder's `measures.json`; a value takes the place of one with the same card.
 

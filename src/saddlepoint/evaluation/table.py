@@ -38,7 +38,7 @@ def table_of(columns: Sequence[tuple[str, Sequence[Value]]]) -> Table:
                 heading(first),
                 *("" if value is None else shown(value) for value in found),
                 ARROWS[first.higher_is_better],
-                shown_floor(first),
+                ", ".join(dict.fromkeys(shown_floor(value) for value in found if value is not None and value.floor is not None)),
                 _counts([value for value in found if value is not None]),
                 " ".join(map(str, numbers)),
             )
@@ -65,7 +65,8 @@ def shown(value: Value) -> str:
     """
     text = with_error(value.mean, value.error)
     if value.interval is None:
-        return text
+        # A bound is no estimate.
+        return f"{value.details['relation']} {text}" if value.details.get("relation") in ("<", ">") else text
     width = abs(value.interval[1] - value.interval[0])
     low, high = (_rounded(end, width) for end in value.interval)
     mean = text if value.error is not None else _rounded(value.mean, width)

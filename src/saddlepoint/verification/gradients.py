@@ -189,7 +189,7 @@ def _place(ask: Ask, formula: Slipped, at: str, shape: Shape) -> Probe:
 
 
 def _segment(ask: Ask, shape: Shape) -> Probe:
-    n = 12
+    n = 32
     real, fake = drawn("segment real", n, *shape), drawn("segment fake", n, *shape)
 
     def seen() -> Numbers:
@@ -200,13 +200,14 @@ def _segment(ask: Ask, shape: Shape) -> Probe:
         return _alphas((between or shown or [torch.full_like(real, torch.nan)])[-1], real, fake)
 
     def slip(what: str, holds: Callable[[float, float, float, float, float], bool]) -> Slip:
-        return Slip(what, lambda came: len(came) == 5 and holds(*came))
+        return Slip(what, lambda came: len(came) == 6 and holds(*came[:5]))
 
     return Probe(
         "one point between each real and its fake",
         f"{n} pairs; the images the critic is shown are written as alpha real + (1 - alpha) fake. The numbers: how far alpha "
-        "varies inside a channel, inside a sample; how many alphas there are; how many are outside [0, 1]; how many are 0 or 1",
-        (0.0, 0.0, float(n), 0.0, 0.0),
+        "varies inside a channel, inside a sample; how many alphas there are; how many are outside [0, 1]; how many are 0 or 1; "
+        "how many quarters of [0, 1] hold one",
+        (0.0, 0.0, float(n), 0.0, 0.0, 4.0),
         seen,
         (
             slip(
@@ -217,6 +218,10 @@ def _segment(ask: Ask, shape: Shape) -> Probe:
             slip("one alpha for the whole batch", lambda p, c, k, _o, e: max(p, c) < 1e-3 and k == 1 and e == 0),
             slip("it is taken at the reals or the fakes, not between them", lambda p, c, k, _o, e: k == 1 and e == n),
             slip("alpha leaves [0, 1]: draw it uniformly", lambda p, c, _k, o, _e: max(p, c) < 1e-3 and o > 0),
+            Slip(
+                "alpha keeps to a part of the segment: draw it uniformly from [0, 1]",
+                lambda came: len(came) == 6 and max(came[:2]) < 1e-3 and came[2] > 1 and came[3] == 0 and came[5] < 4,
+            ),
             slip("reals are paired with other fakes than their own", lambda p, _c, _k, o, _e: p > 1e-3 and o >= 3),
         ),
         tolerance=1e-4,
@@ -238,9 +243,10 @@ def _alphas(points: Tensor, real: Tensor, fake: Tensor) -> Numbers:
     inside = alpha.flatten(1)
     stray = ((inside < -1e-3) | (inside > 1 + 1e-3)).any(1).sum() if spread(inside) > 1e-3 else outside
     ends = ((each.abs() < 1e-9) | ((each - 1).abs() < 1e-9)).sum()
-    distinct = len({round(value, 5) for value in each.tolist()})
+    distinct = len({round(value, 6) for value in each.tolist()})
     channels = alpha.flatten(2) if alpha.ndim > 2 else alpha
-    return spread(channels), spread(inside), float(distinct), float(stray), float(ends)
+    quarters = {int(4 * value) for value in each.tolist() if 0 <= value < 1}
+    return spread(channels), spread(inside), float(distinct), float(stray), float(ends), float(len(quarters))
 
 
 def _reaches(ask: Ask, formula: Slipped, shape: Shape) -> Probe:

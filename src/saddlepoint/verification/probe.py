@@ -147,8 +147,15 @@ def _answer(probe: Probe) -> tuple[Numbers, str]:
     try:
         return probe.ask(), ""
     except (Exception, SystemExit) as error:
-        first = next(iter(str(error).splitlines()), "")
-        return (), f"{type(error).__name__}: {first}"
+        return (), told(error)
+
+
+def told(error: BaseException) -> str:
+    """An exception in one line; of one that cannot even be written, its type."""
+    try:
+        return f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}"
+    except Exception:
+        return type(error).__name__
 
 
 def _likely(probe: Probe, came: Numbers, answers: Sequence[tuple[Probe, Numbers]]) -> tuple[str, ...]:

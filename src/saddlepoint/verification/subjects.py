@@ -24,7 +24,7 @@ from saddlepoint.rounds import Record, Sides
 from saddlepoint.verification import measures, objectives, penalties, weightings
 from saddlepoint.verification.gradients import Ask, Critic
 from saddlepoint.verification.objectives import Players
-from saddlepoint.verification.probe import Probe, Room
+from saddlepoint.verification.probe import Probe, Room, told
 from saddlepoint.weightings import WEIGHTINGS
 from saddlepoint.weightings.weighting import Weighting
 
@@ -109,8 +109,10 @@ def guessed_room(name: str, thing: Any) -> Room:
     wanted = _wanted(thing)
     if wanted == 3 or (wanted == 1 and _names(thing) == ["round"]):
         return "penalty"
-    if wanted in (1, 2):
-        return "weighting" if wanted == 1 else "measure"
+    if wanted == 1:
+        return "weighting"
+    if wanted == 2 and all("feature" in given for given in _names(thing)):
+        return "measure"
     forms = "; ".join(FORMS.values())
     raise InputError([f"{name}: what it is cannot be told; say --as {'|'.join(FORMS)}, and wrap it if need be: {forms}"])
 
@@ -240,7 +242,6 @@ def _run(reference: str, folder: Path, load: Callable[[], ModuleType]) -> Module
     try:
         return load()
     except (Exception, SystemExit) as error:
-        first = next(iter(str(error).splitlines()), "")
-        raise InputError([f"{reference}: cannot be imported ({type(error).__name__}: {first})"]) from None
+        raise InputError([f"{reference}: cannot be imported ({told(error)})"]) from None
     finally:
         sys.path.remove(str(folder))

@@ -6,7 +6,7 @@ from typing import Any
 
 from saddlepoint.errors import InputError
 from saddlepoint.rounds import Record
-from saddlepoint.verification.probe import Outcome, Room, outcomes
+from saddlepoint.verification.probe import Outcome, Room, outcomes, told
 from saddlepoint.verification.subjects import (
     BASES,
     REGISTRIES,
@@ -95,8 +95,7 @@ def _found(thing: Any, name: str) -> tuple[str, Any]:
         try:
             found = found()
         except Exception as error:
-            first = next(iter(str(error).splitlines()), "")
-            reason = f"{type(error).__name__}: {first}"
+            reason = told(error)
             raise InputError([f"{title}: cannot be made without arguments ({reason}); name an instance, or a function"]) from None
     return str(title), found
 
