@@ -150,3 +150,14 @@ def test_signals_and_threads_are_as_they_were(here: Path) -> None:
     before = (signal.getsignal(signal.SIGINT), torch.get_num_threads())
     saddlepoint("train", *DIGITS, "updates=1", "threads=3", "--out", "run")
     assert (signal.getsignal(signal.SIGINT), torch.get_num_threads()) == before
+
+
+def test_many_replicas_are_told_as_many(here: Path) -> None:
+    few = ("wegan", "networks.width=4", "seeds=0..2", "replicas.chunk=3", "log.every=2", "updates=4", "--out", "run")
+    outcome = saddlepoint("train", *few)
+    assert "training 3 replicas to update 4 on 8-gaussians into run" in outcome.out
+    assert re.search(r"^update 4/4 .* discriminator -?[\d.e+-]+  generator -?[\d.e+-]+ \(medians\)$", outcome.out, re.MULTILINE)
+    # What was trained is what the table and the page read.
+    rows = saddlepoint("runs", "run", "--json").json
+    assert [(row["replica"], row["seed"], row["status"], row["update"]) for row in rows] == [(i, i, "done", 4) for i in range(3)]
+    assert "3 replicas</b>: seeds 0..2" in Path("run/report.html").read_text()

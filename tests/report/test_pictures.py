@@ -11,7 +11,8 @@ from saddlepoint.errors import InputError
 from saddlepoint.report.frames import data_uri, evenly, page_frames, write_animation
 from saddlepoint.report.reading import read_run
 from saddlepoint.training import pictures
-from saddlepoint.training.pictures import image_grid, point_plot, replace_file, write_png
+from saddlepoint.training.pictures import image_grid, image_rows, point_panels, point_plot, replace_file, write_png
+from tests.report.replicated_runs import divided, stacked
 from tests.report.run_folders import write_run
 
 
@@ -210,3 +211,70 @@ def test_a_device_is_written_through_and_stays_a_device(tmp_path: Path) -> None:
     assert os.read(reader, 100) == b"content"
     os.close(reader)
     assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def red(picture: Image.Image) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    """Where a picture has the colour of what has ended."""
+    pixels = np.asarray(picture.convert("RGB")).astype(int)
+    found: np.ndarray[tuple[int, int], np.dtype[np.bool_]] = np.abs(pixels - np.array((161, 38, 13))).sum(-1) < 60
+    return found
+
+
+def test_panels_have_one_size_and_mark_who_ended() -> None:
+    real = torch.tensor([[-1.0, -1.0], [1.0, 1.0]])
+    fakes = torch.zeros(6, 5, 2)
+    titles = [f"seed {seed}\neta 0.1" for seed in range(6)]
+    plain = point_panels(real, fakes, titles, "update 5", columns=3)
+    marked = point_panels(real, fakes, titles, "update 50", {4: "diverged at 7"}, columns=3)
+    assert plain.size == marked.size
+    assert plain.width > plain.height
+    assert not red(plain).any()
+    # The middle of the lower row.
+    rows, columns = np.argwhere(red(marked)).T
+    assert plain.height / 2 < rows.min()
+    assert plain.width / 3 < columns.min() < columns.max() < plain.width * 2 / 3
+
+
+def test_panels_say_what_they_cannot_show() -> None:
+    real = torch.tensor([[-1.0, -1.0], [1.0, 1.0]])
+    inside = torch.zeros(1, 4, 2)
+    broken = torch.tensor([[[0.0, 0.0], [0.0, 0.0], [torch.nan, 0.0], [torch.inf, 1.0]]])
+    away = torch.full((1, 4, 2), 50.0)
+    assert [bool(red(point_panels(real, fakes, ["a"])).any()) for fakes in (inside, broken, away)] == [False, True, True]
+
+
+def test_a_row_of_images_stands_beside_its_words() -> None:
+    images = torch.stack([torch.full((4, 1, 8, 8), -1.0 + 0.5 * replica) for replica in range(4)])
+    titles = [f"seed {seed}" for seed in range(4)]
+    picture = image_rows(images, titles, "update 5")
+    marked = image_rows(images, titles, "update 500", {2: "diverged at 7"})
+    assert picture.size == marked.size
+    greys = np.asarray(picture.convert("L"))[:, -8]
+    assert [grey for grey in (0, 64, 128, 191) if (greys == grey).sum() > 20] == [0, 64, 128, 191]
+    heights = [np.flatnonzero(greys == grey).mean() for grey in (0, 64, 191)]
+    assert heights == sorted(heights)
+    assert not red(picture).any()
+    ended = np.flatnonzero(red(marked).any(1))
+    third = np.flatnonzero(np.asarray(marked.convert("L"))[:, -30] == 128)
+    assert third.min() - 3 <= ended.min() < ended.max() <= third.max() + 3
+
+
+@pytest.mark.parametrize("shape", [(3, 2), (2, 3, 3), (2, 3, 2)])
+def test_panels_of_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="titles"):
+        point_panels(torch.zeros(4, 2), torch.zeros(shape), ["a", "b", "c"])
+    with pytest.raises(ValueError, match="titles"):
+        image_rows(torch.zeros(shape), ["a", "b", "c"])
+
+
+def test_the_animation_of_many_replicas_keeps_their_shape(tmp_path: Path) -> None:
+    assert write_animation(divided(tmp_path / "run")) == tmp_path / "run/samples/training.gif"
+    run = stacked(tmp_path / "stacked")
+    for update in (0, 100):
+        point_panels(torch.zeros(2, 2), torch.zeros(6, 3, 2), ["s"] * 6, columns=3).save(run / "samples" / f"{update:06d}.png")
+    path = write_animation(run)
+    assert path is not None
+    with Image.open(path) as moving:
+        wide, high = point_panels(torch.zeros(2, 2), torch.zeros(6, 3, 2), ["s"] * 6, columns=3).size
+        assert moving.width == 720
+        assert moving.height == round(720 * high / wide)

@@ -5,6 +5,7 @@ import math
 import warnings
 from base64 import b64encode
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
@@ -130,8 +131,21 @@ def write_animation(run: Path) -> Path | None:
     content = animation(read_run(run))
     if content is None:
         return None
-    save(animation_path(run), content)
-    return animation_path(run)
+    return save_animation(run, content)
+
+
+def save_animation(run: Path, content: bytes) -> Path:
+    """Write the animation where it belongs; its path.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    path = animation_path(run)
+    with suppress(OSError):
+        # A run in parts may have no samples of its own.
+        path.parent.mkdir(exist_ok=True)
+    save(path, content)
+    return path
 
 
 def animation_path(run: Path) -> Path:

@@ -5,7 +5,6 @@ import shlex
 import statistics
 from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
@@ -17,7 +16,7 @@ from saddlepoint.evaluation.results import FILE as MEASURES
 from saddlepoint.evaluation.results import read_values
 from saddlepoint.evaluation.table import table_of
 from saddlepoint.report.curves import draw
-from saddlepoint.report.frames import Frame, animation, animation_path, data_uri, page_frames, shots
+from saddlepoint.report.frames import Frame, animation, data_uri, page_frames, save_animation, shots
 from saddlepoint.report.look import SCRIPT, STYLE
 from saddlepoint.report.quantities import charts
 from saddlepoint.report.reading import Reading, mapping, read_run
@@ -40,9 +39,7 @@ def write_report(run: Path, out: Path | None = None) -> Path:
     reading = read_run(run)
     moving = animation(reading)
     if out is None and moving is not None:
-        with suppress(OSError):
-            animation_path(run).parent.mkdir(exist_ok=True)
-        save(animation_path(run), moving)
+        save_animation(run, moving)
     path = out if out is not None else run / "report.html"
     save(path, page(reading, moving).encode("utf-8", errors="replace"))
     return path

@@ -177,7 +177,7 @@ def replicas_of(
     for index, (seed, values) in enumerate(axis):
         part, end = at.get(index), log.ended.get(index)
         update = end.update if end is not None else part.log.update if part is not None else 0
-        done = part is not None and part.done(asked)
+        done = part is not None and end is None and part.done(asked)
         found.append(Replica(index, seed, values, update, done, end, last[index]))
     return tuple(found)
 
