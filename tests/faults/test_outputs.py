@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import select
 import pty
 import re
 import signal
@@ -16,7 +17,7 @@ import pytest
 
 from saddlepoint.training.checkpoints import updates_at_hand
 from tests.cli.command_line import DIGITS
-from tests.faults.processes import Command
+from tests.faults.processes import PATIENCE_SECONDS, Command
 from tests.faults.unbroken import LONG
 
 
@@ -79,8 +80,11 @@ def test_training_goes_on_when_the_reader_of_its_output_leaves(here: Path, tmp_p
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     command = Command(("train", *DIGITS, *LONG, "--out", "run"), here, out=pipe)
-    with pipe.open() as reader:
-        assert reader.readline()
+    # Opened so, it waits for nobody: a command that ends before it writes fails the test, and does not hold it.
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert select.select([reader], [], [], PATIENCE_SECONDS)[0], "nothing came"
+    assert os.read(reader, 1)
+    os.close(reader)
     assert command.code() == 0, command.errors
     assert command.errors == ""
     assert updates_at_hand(Path("run"))[-1] == 60
