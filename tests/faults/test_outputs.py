@@ -2,9 +2,9 @@
 
 import fcntl
 import os
-import select
 import pty
 import re
+import select
 import signal
 import struct
 import subprocess
