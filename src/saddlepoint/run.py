@@ -192,7 +192,7 @@ class Run:
         measures: Named = None,
         *,
         against: Against | None = None,
-        extractor: str | Mapping[str, Any] | Extractor | FeatureExtractor | None = None,
+        extractor: str | Mapping[str, Any] | Extractor | FeatureExtractor | nn.Module | None = None,
         n: int | None = None,
         weights: Weights = "average",
         checkpoint: Checkpoint = None,
