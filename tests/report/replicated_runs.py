@@ -10,8 +10,8 @@ from tests.report.run_folders import ENVIRONMENT, point_picture, progress, write
 
 UPDATES = (25, 50, 75, 100)
 NAMES = ("discriminator/loss", "discriminator/loss real", "generator/loss", "discriminator/accuracy real")
-# Replica 2 diverged in update 61, replica 7 in its first: so after 60 and after 0.
-ENDED = {2: 60, 7: 0}
+# The update that each had made: replica 7 diverged in its first.
+ENDED = {2: 60, 5: 30, 7: 0}
 TERM = "generator/weights variance fake"
 
 

@@ -50,12 +50,16 @@ def test_rows_hold_each_replica_until_its_end(tmp_path: Path) -> None:
             gone = ENDED.get(replica, update) < update
             wanted = None if gone else 0.001 if name.endswith("rate") else number(replica, update, name)
             assert value == wanted
-    assert {replica: (end.update, end.term) for replica, end in reading.log.ended.items()} == {2: (60, TERM), 7: (0, TERM)}
+    assert {replica: (end.update, end.term) for replica, end in reading.log.ended.items()} == {
+        2: (60, TERM),
+        5: (30, TERM),
+        7: (0, TERM),
+    }
     assert [(replica.seed, replica.values["weightings.generator.eta"]) for replica in reading.replicas] == [
         (seed, eta) for eta in (0.1, 0.5) for seed in range(4)
     ]
     diverged = [replica.index for replica in reading.replicas if replica.status == "diverged"]
-    assert (diverged, {replica.status for replica in reading.replicas}) == ([2, 7], {"done", "diverged"})
+    assert (diverged, {replica.status for replica in reading.replicas}) == ([2, 5, 7], {"done", "diverged"})
     assert (reading.status, reading.log.done, reading.divided) == ("done", 100, False)
 
 
@@ -72,7 +76,7 @@ def test_a_part_that_is_behind_counts_as_missing(tmp_path: Path) -> None:
     reading = read_run(divided(tmp_path / "run", behind=50))
     rows = rows_of(reading)
     assert [value is None for value in rows[75, "generator/loss"]] == [False, False, True, True, True, True, True, True]
-    assert [value is None for value in rows[50, "generator/loss"]] == [False] * 7 + [True]
+    assert [value is None for value in rows[50, "generator/loss"]] == [False] * 5 + [True, False, True]
     assert (reading.status, reading.log.update, reading.log.done) == ("unfinished", 50, None)
     assert [replica.status for replica in reading.replicas[2:5]] == ["diverged", "unfinished", "unfinished"]
 
@@ -106,7 +110,7 @@ def test_all_replicas_diverged_is_a_diverged_run(tmp_path: Path) -> None:
     (run / "events.jsonl").write_text("\n".join(lines) + "\n")
     reading = read_run(run)
     assert (reading.status, reading.log.diverged) == ("diverged", (80, "discriminator/loss real"))
-    assert [reading.log.ended[replica].update for replica in range(8)] == [80, 80, 60, 80, 80, 80, 80, 0]
+    assert [reading.log.ended[replica].update for replica in range(8)] == [80, 80, 60, 80, 80, 30, 80, 0]
 
 
 def test_a_band_is_the_quantiles_of_what_is_finite() -> None:
@@ -167,7 +171,7 @@ def test_every_quantity_has_a_band_a_value(tmp_path: Path) -> None:
             assert (band.finite, band.asked, band.broken) == (len(alive), 4, 0)
     alive_chart = found["Replicas alive"]
     assert alive_chart.curves["eta 0.1"] == [(0, 4), (60, 4), (60, 3), (100, 3)]
-    assert alive_chart.curves["eta 0.5"] == [(0, 4), (0, 4), (0, 3), (100, 3)]
+    assert alive_chart.curves["eta 0.5"] == [(0, 4), (0, 4), (0, 3), (30, 3), (30, 2), (100, 2)]
 
 
 def test_without_varying_values_curves_share_their_charts(tmp_path: Path) -> None:
@@ -268,13 +272,22 @@ def test_the_tables_of_runs_and_of_replicas(tmp_path: Path) -> None:
     stacked(tmp_path / "runs/a")
     divided(tmp_path / "runs/b", behind=50)
     one, other = runs_table(tmp_path / "runs")
-    assert (one.replicas, one.diverged, one.parts, one.status) == (8, 2, None, "done")
-    assert (other.replicas, other.diverged, other.parts, other.status) == (8, 2, (2, 3), "running")
+    assert (one.replicas, one.diverged, one.parts, one.status) == (8, 3, None, "done")
+    assert (other.replicas, other.diverged, other.parts, other.status) == (8, 3, (2, 3), "running")
     alive = [float(number(replica, 100, "generator/loss")) for replica in range(8) if replica not in ENDED]
     assert one.losses["generator"] == statistics.median(alive)
     listed = saddlepoint("runs", str(tmp_path / "runs/b"), "--json").json
     assert [row["replica"] for row in listed] == list(range(8))
-    assert [row["status"] for row in listed] == ["done", "done", "diverged", *["running"] * 4, "diverged"]
+    assert [row["status"] for row in listed] == [
+        "done",
+        "done",
+        "diverged",
+        "running",
+        "running",
+        "diverged",
+        "running",
+        "diverged",
+    ]
     assert listed[2] == {
         "replica": 2,
         "seed": 2,
@@ -284,7 +297,7 @@ def test_the_tables_of_runs_and_of_replicas(tmp_path: Path) -> None:
         "term": TERM,
         "losses": {"discriminator": number(2, 50, NAMES[0]), "generator": number(2, 50, "generator/loss")},
     }
-    assert [row.update for row in replicas_table(tmp_path / "runs/b")] == [100, 100, 60, 50, 50, 50, 50, 0]
+    assert [row.update for row in replicas_table(tmp_path / "runs/b")] == [100, 100, 60, 50, 50, 30, 50, 0]
     plain = saddlepoint("runs", str(tmp_path / "runs/b")).out.splitlines()
     assert plain[0].split() == ["replica", "seed", "eta", "status", "update", "losses"]
     assert f"diverged: {TERM}" in plain[3]
@@ -309,7 +322,7 @@ def test_tensorboard_has_medians_and_each_replica_beside_them(tmp_path: Path) ->
 
     folder = export_tensorboard(stacked(tmp_path / "run"), tmp_path / "board")
     assert sorted(path.name for path in folder.iterdir() if path.is_dir()) == [f"replica-{index:04d}" for index in range(8)]
-    for place, members in (("", [r for r in range(8) if r not in ENDED]), ("replica-0005", [5])):
+    for place, members in (("", [r for r in range(8) if r not in ENDED]), ("replica-0006", [6])):
         read = EventAccumulator(str(folder / place))
         read.Reload()
         last = read.Scalars("generator/loss")[-1]

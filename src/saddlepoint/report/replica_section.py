@@ -83,6 +83,7 @@ def replica_table(reading: Reading) -> str:
         table = f"<details><summary>All {len(replicas):,} replicas</summary>{table}</details>"
     left_out = f" The first {MOST_ROWS:,}; <code>saddlepoint runs RUN</code> lists all." if len(replicas) > MOST_ROWS else ""
     words = f"By their place in the axis, with the last values; of one that diverged, its last before.{left_out}"
+    words += " <code>saddlepoint runs RUN --replica I</code> opens one as a run of its own."
     return f'<section id="replicas"><h2>Replicas</h2><div class="card values"><p class="label">{words}</p>{table}</div></section>'
 
 
