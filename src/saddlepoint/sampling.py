@@ -16,8 +16,8 @@ from saddlepoint.run import Checkpoint, Run, Weights
 from saddlepoint.streams import ROWS, Streams
 from saddlepoint.training.assembly import DTYPES, choose_device, latents_of
 from saddlepoint.training.folder import made_folder
-from saddlepoint.training.pictures import image_grid, point_panels, point_plot, write_png
-from saddlepoint.training.samples import SHOWN_REPLICAS, generate
+from saddlepoint.training.pictures import image_grid, image_rows, point_panels, point_plot, write_png
+from saddlepoint.training.samples import chosen_replicas, generate, title_of
 
 Form = Literal["grid", "files", "slerp"]
 SLERP_STEPS = 10
@@ -84,7 +84,7 @@ class Drawing:
 def _grid(draw: Drawing, n: int) -> Image:
     samples = draw(0, n)
     if draw.run.recipe.replicated:
-        return _panels(draw, samples[:SHOWN_REPLICAS])
+        return _panels(draw, samples)
     if samples.ndim == 4:
         return image_grid(samples)
     real = draw.run.recipe.data.open().batch(Streams(draw.seed), n).image
@@ -92,12 +92,15 @@ def _grid(draw: Drawing, n: int) -> Image:
 
 
 def _panels(draw: Drawing, samples: Tensor) -> Image:
-    """Small multiples of the first replicas: a panel each, or a row of images each."""
+    """Small multiples of some replicas, of each varying value as many: a panel each, or a row of images each."""
+    seeds, values = draw.run.recipe.axis()
+    shown, columns = chosen_replicas(values)
+    titles = [title_of(seeds[index], values[index]) for index in shown]
+    title = f"{samples.shape[1]} samples of seed {draw.seed}"
     if samples.ndim == 5:
-        return image_grid(samples.flatten(0, 1), columns=samples.shape[1])
+        return image_rows(samples[shown], titles, title)
     real = draw.run.recipe.data.open().batch(Streams(draw.seed), samples.shape[1]).image
-    titles = [f"replica {index}, seed {seed}" for index, seed in enumerate(draw.run.recipe.axis()[0][: len(samples)])]
-    return point_panels(real, samples, titles, title=f"{samples.shape[1]} samples of seed {draw.seed}")
+    return point_panels(real, samples[shown], titles, title, columns=columns)
 
 
 def _files(draw: Drawing, where: Path, n: int, screen: Console) -> None:
