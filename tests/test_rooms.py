@@ -14,6 +14,7 @@ PACKAGE = Path(saddlepoint.__file__).parent
 # From left to right; modules in one group do not import one another, except within a room.
 ORDER: list[set[str]] = [
     {"errors"},
+    {"processes"},
     {"streams", "schedules", "latents", "storage"},
     {"rounds"},
     {"data", "networks", "extractors"},
@@ -32,6 +33,7 @@ ORDER: list[set[str]] = [
     {"run", "progress"},
     {"sampling", "evaluating", "verifying", "printing"},
     {"cli"},
+    {"__main__"},
 ]
 PLACE = {room: number for number, group in enumerate(ORDER) for room in group}
 

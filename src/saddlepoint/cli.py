@@ -3,7 +3,6 @@
 import io
 import math
 import os
-import shlex
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,12 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from saddlepoint.errors import Diverged, InputError, Interrupted
+from saddlepoint.errors import Diverged, Elsewhere, Gone, InputError, Interrupted
 from saddlepoint.printing import json_text, print_table, say
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from saddlepoint.processes import Processes
     from saddlepoint.progress import Gauge, Terminal
     from saddlepoint.recipe import Recipe
     from saddlepoint.report.runs import ReplicaSummary
@@ -74,6 +74,10 @@ RunFolder = Annotated[Path, typer.Argument(help="A run folder.", autocompletion=
 Replica = Annotated[
     int | None, typer.Option(min=0, metavar="I", help="One replica of a run of many seeds, by its place.", show_default=False)
 ]
+Together = Annotated[
+    int | None,
+    typer.Option("--processes", min=1, help="How many processes a launcher must have started, as torchrun does.", metavar="N"),
+]
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="Fields to change, such as data=fashion-mnist seed=3.", metavar="[key=value]…")
 ]
@@ -88,19 +92,23 @@ def train(
         _writes("RUN", "The run folder to make; by default the next free runs/RECIPE-DATA-N."),
     ] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse a data folder with corrupt or odd files.")] = False,
+    together: Together = None,
     as_json: Json = False,
 ) -> None:
     """Train a recipe."""
     from saddlepoint.recipe import load
-    from saddlepoint.run import Run, default_folder
+    from saddlepoint.run import default_folder
     from saddlepoint.training import many
 
-    described = load(recipe, overrides or [])
-    if strict:
-        described = _strictly(described)
-    folder = out if out is not None else default_folder(recipe, described)
-    with watching(as_json) as observer:
-        _finish(Run(_played(lambda: many.train(described, folder, observer), folder, as_json)), as_json)
+    with _group(together) as processes:
+        with processes.agreed():
+            described = load(recipe, overrides or [])
+            if strict:
+                described = _strictly(described)
+            free = out if out is not None else default_folder(recipe, described)
+        folder = Path(processes.said(str(free))[0])
+        with watching(as_json or not processes.first) as observer:
+            _play(lambda: many.train(described, folder, observer, processes), folder, as_json, processes)
 
 
 @app.command()
@@ -108,22 +116,31 @@ def resume(
     run: RunFolder,
     overrides: Annotated[list[str] | None, typer.Argument(help="updates=N, which may grow.", metavar="[updates=N]")] = None,
     prove: Annotated[int | None, typer.Option(min=1, help="Play the last N updates again and compare bits.", metavar="N")] = None,
+    together: Together = None,
     as_json: Json = False,
 ) -> None:
     """Go on from a run's newest checkpoint."""
-    from saddlepoint.run import Run
     from saddlepoint.training import many
-    from saddlepoint.training.proof import prove as replayed
 
-    updates = _grown_updates(overrides or [])
-    if prove is not None and updates is not None:
-        raise InputError(["updates: --prove plays again what was trained, and trains no more; give one of the two"])
-    with watching(as_json) as observer:
+    with _group(together) as processes:
+        with processes.agreed():
+            updates = _grown_updates(overrides or [])
+            if prove is not None and (updates is not None or processes.world > 1):
+                given = "updates" if updates is not None else "--prove"
+                what = "plays again in one process what was trained, and trains no more"
+                raise InputError([f"{given}: --prove {what}; give one of the two, and no launcher"])
         if prove is None:
-            _finish(Run(_played(lambda: many.resume(run, updates, observer), run, as_json)), as_json)
+            with watching(as_json or not processes.first) as observer:
+                _play(lambda: many.resume(run, updates, observer, processes), run, as_json, processes)
             return
-        found = replayed(run, prove)
-    say({"run": str(run), "updates": prove, "differences": found}, as_json)
+    _prove(run, prove, as_json)
+
+
+def _prove(run: Path, updates: int, as_json: bool) -> None:
+    from saddlepoint.training.proof import prove
+
+    found = prove(run, updates)
+    say({"run": str(run), "updates": updates, "differences": found}, as_json)
     if found:
         raise typer.Exit(1)
 
@@ -478,6 +495,8 @@ def _outcome() -> int:
         return 3
     except (Interrupted, KeyboardInterrupt, typer.Abort):
         return 130
+    except Elsewhere:
+        return 0
     except SystemExit as leaving:
         # Who read our output has seen enough, as `head` does; typer leaves with 1 then, which says something else here.
         if isinstance(leaving.__context__, BrokenPipeError):
@@ -544,17 +563,56 @@ def console(as_json: bool) -> Iterator["Console"]:
     yield Screen(quiet=as_json)
 
 
-def _played(play: Callable[[], Path], folder: Path, as_json: bool) -> Path:
+@contextmanager
+def _group(asked: int | None) -> Iterator["Processes"]:
+    """The processes that a launcher started with this one."""
+    from saddlepoint.processes import taking_part
+
+    with taking_part(asked) as processes:
+        try:
+            yield processes
+        except Gone as error:
+            raise _loss(processes, str(error), "start them again") from error
+
+
+def _play(play: Callable[[], Path], folder: Path, as_json: bool, processes: "Processes") -> None:
+    """Train, and say where the run is; of a group of processes the first says it, and who is left names the one that was lost."""
+    from saddlepoint.run import Run
+    from saddlepoint.training.checkpoints import going_on
+
+    try:
+        if processes.first:
+            _finish(Run(_played(play, folder, as_json, processes)), as_json)
+        else:
+            play()
+    except (Diverged, Interrupted) as outcome:
+        raise outcome if processes.first else Elsewhere from outcome
+    except (Gone, KeyboardInterrupt) as error:
+        # A launcher that has seen the loss first interrupts the others.
+        if isinstance(error, KeyboardInterrupt) and not processes.one_died:
+            raise
+        raise _loss(processes, str(error), "; ".join(going_on(folder, processes.world))) from error
+
+
+def _loss(processes: "Processes", reason: str, cure: str) -> Exception:
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, signal.SIG_IGN)
+    told = processes.lost(reason)
+    return typer.Exit(2) if told is None else InputError([f"{told}; {cure}"])
+
+
+def _played(play: Callable[[], Path], folder: Path, as_json: bool, processes: "Processes") -> Path:
     """Train; when it stops early, say how to go on, or leave a page that shows how it diverged."""
     from saddlepoint.report.page import write_report
     from saddlepoint.training.checkpoints import updates_at_hand
+    from saddlepoint.training.folder import resume_command
 
     try:
         return play()
     except (Interrupted, KeyboardInterrupt) as stop:
-        if (folder / "recipe.yaml").exists():
+        if (folder / "recipe.yaml").exists() and not processes.one_died:
             saved = f"{stop}; a checkpoint is written" if isinstance(stop, Interrupted) else "stopped at once"
-            typer.echo(f"{saved}\ngo on with: saddlepoint resume {shlex.quote(str(folder))}", err=True)
+            typer.echo(f"{saved}\ngo on with: {resume_command(folder, processes.world)}", err=True)
         raise
     except Diverged as outcome:
         at_hand = updates_at_hand(folder)

@@ -1,4 +1,4 @@
-"""The two ways a run ends that are not our fault: what the user can mend, and divergence."""
+"""The ways a run ends that are not our fault: what the user can mend, divergence, a signal, a process that is gone."""
 
 from collections.abc import Sequence
 
@@ -32,3 +32,11 @@ class Interrupted(Exception):
     def __init__(self, update: int) -> None:
         super().__init__(f"stopped at update {update}")
         self.update = update
+
+
+class Gone(Exception):
+    """A process of the group does not answer any more."""
+
+
+class Elsewhere(Exception):
+    """The run of a group of processes ends for a reason that another of them tells (exit code 0 here)."""

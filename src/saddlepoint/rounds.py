@@ -14,6 +14,7 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor
 
+from saddlepoint.processes import Rule
 from saddlepoint.streams import Streams
 
 Side = Literal["real", "fake"]
@@ -101,6 +102,8 @@ class Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     bibtex: ClassVar[str] = ""
+    # Among several processes: what it reads in each of them.
+    reads: ClassVar[Rule] = "own"
     # Numbers that decide shapes: side by side, all replicas have the same.
     one_for_all: ClassVar[frozenset[str]] = frozenset()
 
@@ -191,6 +194,7 @@ class Round:
         self._judgements: dict[str, Judgement] = {}
         self._images: dict[str, Tensor] = {}
         self._gradients: dict[str, Tensor] = {}
+        self._everyones: dict[Side, Tensor] = {}
         self.streams = streams
         self.clock = clock
         self.watched = watched
@@ -279,10 +283,27 @@ class Round:
         leading = len(self.streams.leading)
         real, fake = self.real.image.detach(), self.fake.image.detach()
         n = min(real.shape[leading], fake.shape[leading])
-        real, fake = real.narrow(leading, 0, n), fake.narrow(leading, 0, n)
+        if real.shape[leading] != fake.shape[leading]:
+            # The first of everyone's, of which a process takes its own.
+            first = n * self.streams.processes.world
+            real, fake = (self.own(self.everyone(side).narrow(leading, 0, first)) for side in (real, fake))
         mix = self.streams.uniform("interpolates", n).to(real)
         mix = mix.reshape(mix.shape + (1,) * (real.ndim - mix.ndim))
         return Example(mix * real + (1 - mix) * fake)
+
+    def everyone(self, x: Tensor) -> Tensor:
+        """Everyone's samples where several processes share the batch, `[*, n, …]` to `[*, world n, …]`, with gradient."""
+        return self.streams.processes.everyone(x, len(self.streams.leading))
+
+    def own(self, x: Tensor) -> Tensor:
+        """This process's samples among everyone's, `[*, world n, …]` to `[*, n, …]`."""
+        return self.streams.processes.own(x, len(self.streams.leading))
+
+    def everyones_images(self, side: Side) -> Tensor:
+        """The raw images of all samples of a side, without gradient, gathered once."""
+        if side not in self._everyones:
+            self._everyones[side] = self.everyone(self._side(side).image.detach())
+        return self._everyones[side]
 
     def judge(self, key: str, example: Example | None = None, *, features: bool = False) -> Judgement:
         """The discriminator's judgement under `key`, remembered; a new key with an example is a fresh pass.

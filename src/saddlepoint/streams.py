@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from saddlepoint.processes import ALONE, Processes
+
 Kind = Literal["normal", "uniform", "integers"]
 
 # Draws are made a block at a time, since creating a generator costs more than sixty-four small draws.
@@ -44,6 +46,8 @@ class Streams:
         seeds: one seed, or a sequence of them: then every draw has a leading axis of that length.
         device: where draws are put. They are made on the CPU, so a run draws the same numbers on every device.
         dtype: of real draws. They are drawn in float32 and cast, so a float64 run sees the same randomness.
+        processes: who share a batch. Then the first size of a shape is this process's samples: drawn are everyone's, kept its
+            own, so that together they see what one process alone would.
 
     >>> lone, both = Streams(3), Streams([3, 4])
     >>> both.normal("latents", 5, 2).shape
@@ -53,17 +57,41 @@ class Streams:
     """
 
     def __init__(
-        self, seeds: int | Sequence[int] = 0, *, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+        self,
+        seeds: int | Sequence[int] = 0,
+        *,
+        device: torch.device | str = "cpu",
+        dtype: torch.dtype = torch.float32,
+        processes: Processes = ALONE,
     ) -> None:
         self.seeds: tuple[int, ...] = (seeds,) if isinstance(seeds, int) else tuple(seeds)
         self.leading: tuple[int, ...] = () if isinstance(seeds, int) else (len(self.seeds),)
         self.device = torch.device(device)
         self.dtype = dtype
+        self.processes = processes
         self._positions: dict[str, int] = {}
         self._blocks: dict[str, tuple[int, tuple[Tensor, ...]]] = {}
         self._names: dict[tuple[object, ...], tuple[str, int]] = {}
         self._orders: dict[str, tuple[int, list[NDArray[np.int64]]]] = {}
         self._under = ""
+        self._whole: Streams | None = None
+
+    @property
+    def whole(self) -> "Streams":
+        """The same streams for what is not drawn by sample: every process gets all of it.
+
+        >>> second = Streams(3, processes=Processes(rank=1, world=2))
+        >>> bool((second.normal("z", 2) == Streams(3).normal("z", 4)[2:]).all())
+        True
+        >>> bool((second.whole.normal("centre", 2) == Streams(3).normal("centre", 2)).all())
+        True
+        """
+        if self.processes.world == 1:
+            return self
+        if self._whole is None:
+            self._whole = Streams(self.seeds if self.leading else self.seeds[0], device=self.device, dtype=self.dtype)
+            self._whole._under, self._whole._positions = self._under, self._positions
+        return self._whole
 
     def normal(self, name: str, *shape: int) -> Tensor:
         """Standard normal draws, `[*, *shape]`."""
@@ -83,8 +111,9 @@ class Streams:
         Each number comes once in every `size` positions; a batch may straddle two shuffles.
         """
         stream = f"{self._under}{name} order {size}"
-        start = self._positions.get(stream, 0)
-        self._positions[stream] = start + count
+        before = self._positions.get(stream, 0)
+        self._positions[stream] = before + self.processes.world * count
+        start = before + self.processes.rank * count
         walks = []
         for replica in range(len(self.seeds)):
             parts = [
@@ -104,7 +133,8 @@ class Streams:
             table = np.concatenate(drawn) if drawn else np.empty((0, *shape), np.float32)
             return table[start % ROWS :][: stop - start]
 
-        return self._put(np.stack([replica(seed) for seed in self.seeds])).reshape(*self.leading, stop - start, *shape)
+        table = torch.from_numpy(np.stack([replica(seed) for seed in self.seeds]))
+        return self._put(table).reshape(*self.leading, stop - start, *shape)
 
     def apart(self, name: str) -> "Streams":
         """Fresh streams under another name: what is drawn from them shifts nothing here, and begins anew each time.
@@ -113,7 +143,8 @@ class Streams:
         >>> bool((streams.apart("log").normal("z", 2) == streams.apart("log").normal("z", 2)).all())
         True
         """
-        others = Streams(self.seeds if self.leading else self.seeds[0], device=self.device, dtype=self.dtype)
+        seeds = self.seeds if self.leading else self.seeds[0]
+        others = Streams(seeds, device=self.device, dtype=self.dtype, processes=self.processes)
         others._under = f"{self._under}{name}/"
         return others
 
@@ -123,32 +154,38 @@ class Streams:
 
     def load_state(self, state: Mapping[str, int]) -> None:
         """Go on where `state` was taken."""
-        self._positions = dict(state)
-        self._blocks.clear()
-        self._orders.clear()
+        self._positions.clear()
+        self._positions.update(state)
+        for streams in (self, self.whole):
+            streams._blocks.clear()
+            streams._orders.clear()
 
     def _next(self, kind: Kind, name: str, shape: tuple[int, ...], high: int = 0) -> Tensor:
         key = (name, kind, high, shape)
         if key not in self._names:
-            draws = max(1, min(BLOCK_DRAWS, BLOCK_NUMBERS // max(1, math.prod(shape))))
-            self._names[key] = (f"{self._under}{name} {kind}{high or ''} {shape}", draws)
+            everyones = self._everyones(shape)
+            draws = max(1, min(BLOCK_DRAWS, BLOCK_NUMBERS // max(1, math.prod(everyones))))
+            self._names[key] = (f"{self._under}{name} {kind}{high or ''} {everyones}", draws)
         stream, draws = self._names[key]
         position = self._positions.get(stream, 0)
         self._positions[stream] = position + 1
         number, within = divmod(position, draws)
         held = self._blocks.get(stream)
         if held is None or held[0] != number:
-            block = self._block(kind, stream, number, (draws, *shape), high)
+            block = self._block(kind, stream, number, (draws, *self._everyones(shape)), high)
             held = (number, block.unbind(len(self.leading)))
             self._blocks[stream] = held
         return held[1][within]
 
     def _block(self, kind: Kind, stream: str, number: int, size: tuple[int, ...], high: int) -> Tensor:
         drawn = np.stack([_draw(kind, _generator(seed, stream, number), size, high) for seed in self.seeds])
-        return self._put(drawn).reshape(*self.leading, *size)
+        block = torch.from_numpy(drawn).reshape(*self.leading, *size)
+        return self._put(self.processes.own(block, len(self.leading) + 1))
 
-    def _put(self, drawn: NDArray[Any]) -> Tensor:
-        tensor = torch.from_numpy(drawn)
+    def _everyones(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        return (self.processes.world * shape[0], *shape[1:]) if shape else shape
+
+    def _put(self, tensor: Tensor) -> Tensor:
         return tensor.to(self.device, self.dtype if tensor.is_floating_point() else None)
 
     def _shuffle(self, stream: str, size: int, epoch: int) -> list[NDArray[np.int64]]:

@@ -100,9 +100,16 @@ class Player:
         round.record("loss", total)
         return total
 
+    def gradients(self) -> list[Tensor]:
+        """What the backward pass left, a parameter each; raises `ValueError` naming those that the loss does not reach."""
+        unreached = [name for name, parameter in self.parameters.items() if parameter.grad is None]
+        if unreached:
+            raise ValueError(f"the loss of the {self.name} does not reach {', '.join(unreached)}")
+        return [parameter.grad for parameter in self.parameters.values() if parameter.grad is not None]
+
     def gradient_norm(self) -> Tensor:
         """The norm of this player's gradient, `[*]`, one a replica."""
-        gradients = self._gradients()
+        gradients = self.gradients()
         if not self.leading:
             norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
             return norm
@@ -122,23 +129,18 @@ class Player:
 
     def _mean(self, side: Side, losses: Tensor, round: Round) -> Tensor:
         if side in self.weightings:
-            weights = self.weightings[side](present(round.scores, side), self.states[self._weighting_key(side)])
+            scores = round.everyone(present(round.scores, side))
+            weights = self.weightings[side](scores, self.states[self._weighting_key(side)])
             round.record(f"weights variance {side}", weights.var(-1, correction=0))
             round.record(f"effective sample size {side}", weights.sum(-1).square() / weights.square().sum(-1) / weights.shape[-1])
-            losses = weights * losses
+            losses = round.own(weights) * losses
         mean = losses.mean(-1)
         round.record(f"loss {side}", mean)
         return mean
 
-    def _gradients(self) -> list[Tensor]:
-        unreached = [name for name, parameter in self.parameters.items() if parameter.grad is None]
-        if unreached:
-            raise ValueError(f"the loss of the {self.name} does not reach {', '.join(unreached)}")
-        return [parameter.grad for parameter in self.parameters.values() if parameter.grad is not None]
-
     def _clip(self, norm: Tensor, largest: float | Tensor) -> None:
         scale = (largest / (norm + 1e-6)).clamp(max=1.0)
-        for gradient in self._gradients():
+        for gradient in self.gradients():
             gradient.mul_(scale.reshape(scale.shape + (1,) * (gradient.ndim - scale.ndim)))
 
     def _label(self, number: int, penalty: Penalty) -> str:

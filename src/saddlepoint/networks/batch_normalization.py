@@ -1,12 +1,14 @@
 """Batch normalisation whose running statistics move once a turn, not at each forward pass."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from saddlepoint.networks.remembering import Remembering
+from saddlepoint.processes import ALONE, Processes, Rule
 
 EPS = 1e-5
 MOMENTUM = 0.1
@@ -17,7 +19,8 @@ class BatchNorm(Remembering):
 
     In train mode the statistics are the batch's, and each pass notes them; `observe` merges the mean over the noted passes into the
     running statistics with momentum .1 (the variance unbiased, as torch does). In eval mode the running statistics are used.
-    After one pass a turn the buffers are those of `torch.nn.BatchNorm2d`.
+    After one pass a turn the buffers are those of `torch.nn.BatchNorm2d`. Where several `processes` share the batch, the statistics
+    are of everyone's samples, in one exchange forward and one back.
 
     Args:
         channels: of the input, `[n, channels, H, W]` or `[*, n, channels]`.
@@ -37,6 +40,8 @@ class BatchNorm(Remembering):
     tensor([0.2000, 0.5000])
     """
 
+    reads: ClassVar[Rule] = "everyone"
+
     running_mean: Tensor
     running_var: Tensor
 
@@ -49,6 +54,7 @@ class BatchNorm(Remembering):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
+        self.processes: Processes = ALONE
         self.weight = nn.Parameter(torch.ones(*leading, channels, device=device, dtype=dtype))
         self.bias = nn.Parameter(torch.zeros(*leading, channels, device=device, dtype=dtype))
         self.register_buffer("running_mean", torch.zeros(*leading, channels, device=device, dtype=dtype))
@@ -78,11 +84,31 @@ class BatchNorm(Remembering):
         weight, bias = self.weight.flatten(), self.bias.flatten()
         if not self.training:
             return F.batch_norm(x, self.running_mean.flatten(), self.running_var.flatten(), weight, bias, False, MOMENTUM, EPS)
+        if self.processes.world > 1:
+            return self._normalize_among_processes(x)
         # With momentum 1 torch leaves this batch's own statistics in the two scratch tensors.
         mean, variance = torch.zeros_like(self.running_mean).flatten(), torch.zeros_like(self.running_var).flatten()
         out = F.batch_norm(x, mean, variance, weight, bias, True, 1.0, EPS)
         self._note(mean.view_as(self.running_mean), variance.view_as(self.running_var))
         return out
+
+    def _normalize_among_processes(self, x: Tensor) -> Tensor:
+        others = [axis for axis in range(x.ndim) if axis != 1]
+        count = self.processes.world * x.numel() // x.shape[1]
+        if count == 1:
+            raise ValueError("batch normalisation of one value a channel: it has no variance; give two samples or more")
+        wide = x.to(self.weight.dtype)
+        own_variance, own_mean = torch.var_mean(wide, others, correction=0)
+        # The variance of all is the mean of the variances and the variance of the means.
+        means, variances = self.processes.everyone(torch.stack([own_mean, own_variance]).unsqueeze(0)).unbind(1)
+        mean = means.mean(0)
+        variance = (variances + (means - mean).square()).mean(0)
+        unbiased = variance.detach() * (count / (count - 1))
+        self._note(mean.detach().view_as(self.running_mean), unbiased.view_as(self.running_var))
+        channels = (1, -1) + (1,) * (x.ndim - 2)
+        scale = self.weight.flatten() * (variance + EPS).rsqrt()
+        normalized = (wide - mean.view(channels)) * scale.view(channels) + self.bias.flatten().view(channels)
+        return normalized.to(x.dtype)
 
     def _note(self, mean: Tensor, variance: Tensor) -> None:
         self._passes += 1

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from saddlepoint.networks.batch_normalization import BatchNorm
 from saddlepoint.networks.layers import NormalizationName
 from saddlepoint.networks.remembering import Remembering
+from saddlepoint.processes import Processes
 from saddlepoint.rounds import Example, Judgement, Record
 from saddlepoint.streams import Streams
 
@@ -213,3 +214,10 @@ def _check(what: str, given: Tensor, leading: tuple[int, ...], shape: tuple[int,
 def remembering(network: nn.Module) -> tuple[Remembering, ...]:
     """The layers of a network that remember: found once, since walking through its modules costs as much as a small layer."""
     return tuple(layer for layer in network.modules() if isinstance(layer, Remembering) and layer.remembers)
+
+
+def share_batch(network: nn.Module, processes: Processes) -> None:
+    """Let the layers that read a whole batch read everyone's."""
+    for layer in network.modules():
+        if isinstance(layer, BatchNorm):
+            layer.processes = processes

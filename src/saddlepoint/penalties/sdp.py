@@ -10,6 +10,7 @@ from pydantic.json_schema import SkipJsonSchema
 from torch import Tensor
 
 from saddlepoint.penalties.penalty import Penalty, Weight, in_full_precision
+from saddlepoint.processes import Rule
 from saddlepoint.rounds import EMPTY, Example, Features, Judgement, Need, Round, State
 from saddlepoint.schedules import After, Schedule, Staircase
 
@@ -35,7 +36,7 @@ class SDP(Penalty):
 
     `a` the maximum over space of block b's output, one number a channel. Both players add it to their loss, with the weight
     lambda, from round `start` of the weight's schedule on. The selection is a constant for the gradient. In the generator's
-    turn gradients reach the fakes only.
+    turn gradients reach the fakes only. Where several processes share a batch, both are chosen among everyone's samples.
 
     `squared` inverts the features instead of normalising them, as the paper prints it:
     `||phi(a) - phi(b)||^2 = ||a - b||^2 / (||a||^2 ||b||^2)`. `unit` is `a / ||a||`, so the distance is
@@ -50,6 +51,7 @@ class SDP(Penalty):
     """
 
     name: ClassVar[str] = "sdp"
+    reads: ClassVar[Rule] = "everyone"
     one_for_all: ClassVar[frozenset[str]] = frozenset({"k"})
     bibtex: ClassVar[str] = """@misc{zhang2021reducing,
   title={Reducing differences between real and realistic samples to improve {GANs}},
@@ -101,40 +103,45 @@ class SDP(Penalty):
 
     def __call__(self, round: Round, state: State = EMPTY) -> Tensor:
         fake = round.judge("fake")
-        pairs = self._pairs(round, fake.scores)
-        real, places = self._reals(round, pairs.reals)
+        fake_scores = round.everyone(fake.scores)
+        pairs = self._pairs(round, fake_scores)
+        real, places, gathers = self._reals(round, pairs.reals)
+        real_scores = round.everyone(real.scores) if gathers else real.scores
 
-        gap = self._compared(take(fake.scores, pairs.fakes)) - self._compared(take(real.scores, places))
+        gap = self._compared(take(fake_scores, pairs.fakes)) - self._compared(take(real_scores, places))
         score_term = gap.square().mean(-1)
         round.record("sdp/score term", score_term)
         if round.watched:
             _watch(round, pairs, gap.detach())
         total = torch.zeros_like(score_term) if self.terms == "features" else score_term
         if self.terms != "score":
-            feature_term = self._feature_term(fake, pairs.fakes, real, places)
+            gather = round.everyone if round.streams.processes.world > 1 else None
+            feature_term = self._feature_term(
+                self._phis(fake, pairs.fakes, gather), self._phis(real, places, gather if gathers else None)
+            )
             round.record("sdp/feature term", feature_term)
             total = total + feature_term
-        return total / fake.scores.shape[-1] if self.scale == "batch" else total
+        return total / fake_scores.shape[-1] if self.scale == "batch" else total
 
     def _pairs(self, round: Round, scores: Tensor) -> Pairs:
         """Which fakes, and which real for each. Equal scores and equal distances go to the lowest position."""
         size = scores.shape[-1]
         k = min(size, max(1, math.floor(self.k(round.clock[self.counts]))))
-        ranking = scores.detach() if self.select == "top" else round.streams.uniform("sdp selection", size)
+        ranking = scores.detach() if self.select == "top" else round.streams.whole.uniform("sdp selection", size)
         fakes = ranking.argsort(dim=-1, descending=True, stable=True)[..., :k]
         return Pairs(fakes, self._distances(round, fakes).argmin(-1))
 
     def _distances(self, round: Round, fakes: Tensor) -> Tensor:
         """From each chosen fake to every real, `[*, k, n]`; for the ablation they are drawn, which makes each real as likely."""
-        real, batch_axis = round.real, fakes.ndim - 1
+        reals, batch_axis = round.everyones_images("real"), fakes.ndim - 1
         if self.neighbour == "random":
-            distances = round.streams.uniform("sdp neighbours", fakes.shape[-1], real.image.shape[batch_axis])
+            distances = round.streams.whole.uniform("sdp neighbours", fakes.shape[-1], reals.shape[batch_axis])
         else:
-            distances = squared_distances(
-                self._points(take(round.fake.image, fakes), batch_axis), self._points(real.image, batch_axis)
-            )
-        if self.same_label and real.label is not None and round.fake.label is not None:
-            differs = take(round.fake.label, fakes)[..., :, None] != real.label[..., None, :]
+            chosen = take(round.everyones_images("fake"), fakes)
+            distances = squared_distances(self._points(chosen, batch_axis), self._points(reals, batch_axis))
+        if self.same_label and round.real.label is not None and round.fake.label is not None:
+            labels, real_labels = round.everyone(round.fake.label), round.everyone(round.real.label)
+            differs = take(labels, fakes)[..., :, None] != real_labels[..., None, :]
             distances = distances.masked_fill(differs & ~differs.all(-1, keepdim=True), torch.inf)
         return distances
 
@@ -143,37 +150,46 @@ class SDP(Penalty):
         points = image.detach() if self.space == "pixels" else self.space(image.detach()).detach()
         return in_full_precision(points.flatten(batch_axis + 1))
 
-    def _reals(self, round: Round, reals: Tensor) -> tuple[Judgement, Tensor]:
-        """A judgement of the chosen reals and their places in it: of the whole batch when it is there already or couples."""
+    def _reals(self, round: Round, reals: Tensor) -> tuple[Judgement, Tensor, bool]:
+        """A judgement of the chosen reals, their places in it, and whether it is yet to be gathered.
+
+        It is that of the whole batch when it is there already or couples, each process having judged its own; else a fresh pass on
+        the chosen ones, the same in every process.
+        """
         if round.couples_batch or round.judged("real"):
-            return round.judge("real"), reals
+            return round.judge("real"), reals, True
         chosen, places = distinct(reals)
-        image, label, latent = round.real
-        example = Example(take(image, chosen), *(None if part is None else take(part, chosen) for part in (label, latent)))
-        return round.judge(f"reals chosen by {self!r}", example, features=self.terms != "score"), places
+        extras = (None if part is None else take(round.everyone(part), chosen) for part in (round.real.label, round.real.latent))
+        example = Example(take(round.everyones_images("real"), chosen), *extras)
+        return round.judge(f"reals chosen by {self!r}", example, features=self.terms != "score"), places, False
 
     def _compared(self, scores: Tensor) -> Tensor:
         scores = in_full_precision(scores)
         return scores.sigmoid() if self.score == "probability" else scores
 
-    def _feature_term(self, fake: Judgement, fakes: Tensor, real: Judgement, places: Tensor) -> Tensor:
-        if not fake.features or not real.features:
+    def _feature_term(self, fakes: Mapping[str, Tensor], reals: Mapping[str, Tensor]) -> Tensor:
+        if not fakes or not reals:
             raise ValueError(
                 "SDP got no features by block: declare its needs to the round, give it a network that has some, or use terms: score"
             )
-        squares = [
-            (self._phi(take(block, fakes), fakes.ndim) - self._phi(take(real.features[name], places), fakes.ndim)).square().sum(-1)
-            for name, block in fake.features.items()
-        ]
+        squares = [(fake - reals[name]).square().sum(-1) for name, fake in fakes.items()]
         return torch.stack(squares).sum(0).mean(-1)
 
-    def _phi(self, block: Tensor, channel_axis: int) -> Tensor:
+    def _phis(self, judged: Judgement, index: Tensor, gather: Callable[[Tensor], Tensor] | None) -> dict[str, Tensor]:
+        """By block, one vector for each of the samples `index`, `[*, k, C]`; of everyone's where they are gathered."""
+        normalize = NORMALIZATIONS[self.normalization]
+        if gather is None:
+            return {name: normalize(self._vectors(take(block, index), index.ndim)) for name, block in judged.features.items()}
+        # Aggregated first, a vector travels in place of a picture.
+        return {name: normalize(take(gather(self._vectors(block, index.ndim)), index)) for name, block in judged.features.items()}
+
+    def _vectors(self, block: Tensor, channel_axis: int) -> Tensor:
         """One vector a sample, `[*, k, C]`, from a block's output `[*, k, C, …]`."""
         features = in_full_precision(block)
-        if features.ndim > channel_axis + 1:
-            space = features.flatten(channel_axis + 1)
-            features = space.amax(-1) if self.aggregator == "max" else space.mean(-1)
-        return NORMALIZATIONS[self.normalization](features)
+        if features.ndim == channel_axis + 1:
+            return features
+        space = features.flatten(channel_axis + 1)
+        return space.amax(-1) if self.aggregator == "max" else space.mean(-1)
 
 
 def _squared(features: Tensor) -> Tensor:
@@ -228,8 +244,8 @@ def distinct(index: Tensor) -> tuple[Tensor, Tensor]:
 def _watch(round: Round, pairs: Pairs, gap: Tensor) -> None:
     """What the paper's theory speaks of: the slope of the score between the samples of a pair, and how near the neighbours are."""
     batch_axis = gap.ndim - 1
-    reals = in_full_precision(round.real.image.detach().flatten(batch_axis + 1))
-    fakes = in_full_precision(take(round.fake.image.detach(), pairs.fakes).flatten(batch_axis + 1))
+    reals = in_full_precision(round.everyones_images("real").flatten(batch_axis + 1))
+    fakes = in_full_precision(take(round.everyones_images("fake"), pairs.fakes).flatten(batch_axis + 1))
     distance = (fakes - take(reals, pairs.reals)).square().sum(-1).sqrt()
     slope = gap.abs() / distance.clamp_min(torch.finfo(distance.dtype).eps)  # of a copy, rounding is not a slope
     round.record("sdp/slope mean", slope.mean(-1))

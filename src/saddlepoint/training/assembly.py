@@ -12,8 +12,9 @@ from saddlepoint.errors import InputError
 from saddlepoint.games.players import Player, Turn
 from saddlepoint.games.shares import Share, stretches, views
 from saddlepoint.games.two_players import TwoPlayers
-from saddlepoint.networks.network import Discriminator, Generator
+from saddlepoint.networks.network import Discriminator, Generator, share_batch
 from saddlepoint.penalties.penalty import Penalty
+from saddlepoint.processes import ALONE, Processes
 from saddlepoint.recipe import Recipe
 from saddlepoint.rounds import InputGradient, Mover, Side, State
 from saddlepoint.streams import Streams
@@ -68,10 +69,12 @@ def latents_of(recipe: Recipe) -> Latents:
     return Latents(recipe.networks.latent, recipe.networks.latent_distribution == "uniform")
 
 
-def streams_of(recipe: Recipe, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32) -> Streams:
-    """The streams of a recipe's seed, or those of its replicas' seeds side by side."""
-    members = recipe.members()
-    return Streams([member.seed for member in members] if recipe.replicated else recipe.seed, device=device, dtype=dtype)
+def streams_of(
+    recipe: Recipe, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32, processes: Processes = ALONE
+) -> Streams:
+    """The streams of a recipe's seed, or those of its replicas' seeds side by side; of a process's own samples."""
+    seeds = [member.seed for member in recipe.members()] if recipe.replicated else recipe.seed
+    return Streams(seeds, device=device, dtype=dtype, processes=processes)
 
 
 def build_networks(recipe: Recipe, shape: tuple[int, ...], device: torch.device) -> tuple[Generator, Discriminator]:
@@ -93,8 +96,12 @@ def build_networks(recipe: Recipe, shape: tuple[int, ...], device: torch.device)
     return networks
 
 
-def build_game(recipe: Recipe, generator: Generator, discriminator: Discriminator, device: torch.device) -> TwoPlayers:
+def build_game(
+    recipe: Recipe, generator: Generator, discriminator: Discriminator, device: torch.device, processes: Processes = ALONE
+) -> TwoPlayers:
     """The game of a recipe, or of its replicas: players with their losses, weightings, penalties, optimisers; turns; states."""
+    for network in (generator, discriminator):
+        share_batch(network, processes)
     members = recipe.members()
     place = placing(device, DTYPES[recipe.precision])
     leading = (len(members),) if recipe.replicated else ()
@@ -128,8 +135,8 @@ def build_game(recipe: Recipe, generator: Generator, discriminator: Discriminato
         [Turn(("discriminator",), times=schedule.discriminator_steps), Turn(("generator",))],
         latents=latents_of(recipe),
         states=states,
-        batch=schedule.batch,
-        generator_batch=schedule.generator_batch or schedule.batch,
+        batch=schedule.batch // processes.world,
+        generator_batch=(schedule.generator_batch or schedule.batch) // processes.world,
         precision=precision_of(recipe, device),
         dtype=DTYPES[recipe.precision],
     )

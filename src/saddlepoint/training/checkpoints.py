@@ -170,11 +170,17 @@ class CheckpointWriter:
 
 
 def _unwritten(run: Path, error: Exception) -> str:
-    at_hand = updates_at_hand(run)
-    whole = f"the last whole checkpoint is {at_hand[-1]:06d}" if at_hand else "there is no whole checkpoint yet"
-    then = f"`{resume_command(run)}`" if at_hand else "start again"
     reason = error.strerror if isinstance(error, OSError) else str(error)
+    whole, then = going_on(run)
     return f"{run}/checkpoints: cannot be written ({reason}); {whole}; make it writable, with room, then {then}"
+
+
+def going_on(run: Path, processes: int = 1) -> tuple[str, str]:
+    """What of a run is safe, and what goes on from there, in words."""
+    at_hand = updates_at_hand(run)
+    if not at_hand:
+        return "there is no whole checkpoint yet", "start again"
+    return f"the last whole checkpoint is {at_hand[-1]:06d}", f"`{resume_command(run, processes)}`"
 
 
 def _read_state(folder: Path, at_hand: list[int]) -> dict[str, Any]:

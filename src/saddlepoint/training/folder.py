@@ -101,9 +101,10 @@ def _missing(path: Path) -> list[Path]:
     return [folder for folder in (path, *path.parents) if not os.path.lexists(folder)]
 
 
-def resume_command(path: Path) -> str:
+def resume_command(path: Path, processes: int = 1) -> str:
     """What a person types to go on with a run."""
-    return f"saddlepoint resume {shlex.quote(str(path))}"
+    launched = "saddlepoint" if processes == 1 else f"torchrun --nproc-per-node {processes} -m saddlepoint"
+    return f"{launched} resume {shlex.quote(str(path))}"
 
 
 def _unbegun(path: Path) -> bool:
@@ -166,7 +167,7 @@ def read_environment(folder: Folder) -> dict[str, Any]:
     return dict(environment)
 
 
-def add_session(folder: Folder, source: Source, *, first: int, threads: int, device: str) -> None:
+def add_session(folder: Folder, source: Source, *, first: int, threads: int, device: str, processes: int = 1) -> None:
     """Note in `environment.json` what a session of the run started under."""
     session = {
         "started_at_update": first,
@@ -175,6 +176,7 @@ def add_session(folder: Folder, source: Source, *, first: int, threads: int, dev
         "versions": {"python": platform.python_version(), **{name: version(name) for name in LIBRARIES}},
         "threads": threads,
         "device": device,
+        "processes": processes,
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
     }
     fresh: dict[str, Any] = {"format": FORMAT, "sessions": []}

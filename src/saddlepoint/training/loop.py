@@ -19,6 +19,7 @@ from torch import Tensor
 from saddlepoint.data.source import Source
 from saddlepoint.errors import Diverged, InputError, Interrupted
 from saddlepoint.evaluation.watching import Unwatched, Watch
+from saddlepoint.processes import ALONE, Processes
 from saddlepoint.recipe import Recipe
 from saddlepoint.schedules import Cosine, Linear
 from saddlepoint.training.assembly import choose_threads, computes_bfloat16, latents_of
@@ -35,6 +36,7 @@ from saddlepoint.training.folder import (
     stored_recipe,
     write_recipe,
 )
+from saddlepoint.training.following import NoCheckpoints, Unwritten
 from saddlepoint.training.measuring import Best, Measuring, told_together
 from saddlepoint.training.samples import draw_samples
 from saddlepoint.training.session import Session
@@ -69,8 +71,11 @@ class Nobody:
         return Unwatched()
 
 
-def train(recipe: Recipe, out: Path, observer: Observer | None = None) -> Path:
+def train(recipe: Recipe, out: Path, observer: Observer | None = None, processes: Processes = ALONE) -> Path:
     """Train a recipe from the start into the new folder `out`; the folder.
+
+    Args:
+        processes: who play the game together; the first of them writes the folder.
 
     Raises:
         InputError: the data, the folder or the networks cannot be had as asked; nothing is half-written.
@@ -78,11 +83,16 @@ def train(recipe: Recipe, out: Path, observer: Observer | None = None) -> Path:
         Interrupted: a signal asked to stop; a checkpoint of the last whole update was written.
     """
     observer = observer or Nobody()
-    refuse_place(recipe, out)
-    first_weights = _first_weights(recipe)
-    session = _session(recipe, recipe.data.open(observer.reading))
-    _warm_start(session, first_weights)
-    measuring = _measuring(session, observer)
+    with processes.agreed():
+        refuse_processes(recipe, processes)
+        refuse_place(recipe, out)
+        first_weights = _first_weights(recipe)
+        session = _session(recipe, recipe.data.open(observer.reading), processes)
+        _warm_start(session, first_weights)
+        measuring = _measuring(session, observer)
+    if not processes.first:
+        _play(session, Folder(out), Unwritten(), observer, measuring)
+        return out
     with new_folder(out) as folder:
         _note_session(session, folder)
         write_recipe(folder, recipe)
@@ -91,37 +101,43 @@ def train(recipe: Recipe, out: Path, observer: Observer | None = None) -> Path:
     return out
 
 
-def resume(run: Path, updates: int | None = None, observer: Observer | None = None) -> Path:
+def resume(run: Path, updates: int | None = None, observer: Observer | None = None, processes: Processes = ALONE) -> Path:
     """Go on from the newest checkpoint of a run, to the bits the run would have reached had it never stopped.
 
     A run that was killed before its first checkpoint starts again.
 
     Args:
         updates: train up to this many instead; it may only grow.
+        processes: who play the game together; the run may have been begun by another number of them.
 
     Raises:
         InputError: the folder is not a run, its recipe or its data changed, a checkpoint is damaged.
     """
     observer = observer or Nobody()
     folder = open_folder(run)
-    recipe = stored_recipe(folder)
-    snapshot = read_checkpoint(run) if updates_at_hand(run) else None
-    if snapshot is not None:
-        refuse_changes(recipe, snapshot)
-    if updates is not None:
-        recipe = grown(recipe, updates)
-    first_weights = _first_weights(recipe) if snapshot is None else None
-    source = recipe.data.open(observer.reading)
-    refuse_other_data(source, read_environment(folder)["data"]["digest"])
-    session = _session(recipe, source)
-    warnings: list[str] = []
-    if snapshot is None:
-        _warm_start(session, first_weights)
-    else:
-        session.restore(snapshot)
-        warnings = _changes(snapshot.state["made_under"], _made_under(session)) + _ended_rates(recipe)
-    measuring = _measuring(session, observer)
-    best = _best(snapshot)
+    with processes.agreed():
+        recipe = stored_recipe(folder)
+        snapshot = read_checkpoint(run) if updates_at_hand(run) else None
+        if snapshot is not None:
+            refuse_changes(recipe, snapshot)
+        if updates is not None:
+            recipe = grown(recipe, updates)
+        refuse_processes(recipe, processes)
+        first_weights = _first_weights(recipe) if snapshot is None else None
+        source = recipe.data.open(observer.reading)
+        refuse_other_data(source, read_environment(folder)["data"]["digest"])
+        session = _session(recipe, source, processes)
+        warnings: list[str] = []
+        if snapshot is None:
+            _warm_start(session, first_weights)
+        else:
+            session.restore(snapshot)
+            warnings = _changes(snapshot.state["made_under"], _made_under(session)) + _ended_rates(recipe)
+        measuring = _measuring(session, observer)
+        best = _best(snapshot)
+    if not processes.first:
+        _play(session, folder, Unwritten(), observer, measuring, best=best)
+        return run
     with _disk_told(folder), Events(folder.events, _events_bytes(snapshot)) as events:
         write_recipe(folder, recipe)
         _note_session(session, folder)
@@ -171,9 +187,32 @@ def refuse_other_data(source: Source, digest: str) -> None:
         raise InputError([f"data: {source.name} is not what the run was trained on (its digest changed); put the files back"])
 
 
-def _session(recipe: Recipe, source: Source) -> Session:
+def refuse_processes(recipe: Recipe, processes: Processes) -> None:
+    """Raise `InputError` when a group of processes cannot share the recipe's batches."""
+    world = processes.world
+    if world == 1:
+        return
+    sizes = {"batch": recipe.schedule.batch, "generator_batch": recipe.schedule.generator_batch}
+    problems = [
+        f"schedule.{field}: {size} samples cannot be shared by {world} processes; give {_divided(size, world)}, or start others"
+        for field, size in sizes.items()
+        if size is not None and size % world
+    ]
+    if recipe.replicated:
+        what = "a run of many seeds uses the machine's cores by itself"
+        problems.append(f"seeds: {what}, and this one was started as {world} processes; start it without a launcher")
+    if problems:
+        raise InputError(problems)
+
+
+def _divided(size: int, world: int) -> str:
+    least = size - size % world
+    return f"{least} or {least + world}" if least else str(world)
+
+
+def _session(recipe: Recipe, source: Source, processes: Processes = ALONE) -> Session:
     with _memory_told(recipe):
-        return Session(recipe, source)
+        return Session(recipe, source, processes)
 
 
 def refuse_place(recipe: Recipe, out: Path) -> None:
@@ -213,7 +252,8 @@ def _named(field: str) -> Iterator[None]:
 
 def _note_session(session: Session, folder: Folder) -> None:
     threads = choose_threads(session.recipe, session.source)
-    add_session(folder, session.source, first=session.trainer.updates, threads=threads, device=str(session.device))
+    first, world = session.trainer.updates, session.streams.processes.world
+    add_session(folder, session.source, first=first, threads=threads, device=str(session.device), processes=world)
 
 
 def refuse_changes(recipe: Recipe, snapshot: Snapshot) -> None:
@@ -253,10 +293,13 @@ def _ended_rates(recipe: Recipe) -> list[str]:
 def _made_under(session: Session) -> dict[str, Any]:
     """What the bits of a run depend on, besides its recipe, its data and the machine."""
     threads = choose_threads(session.recipe, session.source)
-    return {"threads": threads, "device": str(session.device), "torch": torch.__version__}
+    world = session.streams.processes.world
+    return {"threads": threads, "device": str(session.device), "torch": torch.__version__, "processes": world}
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    # A checkpoint that does not say was made by one process.
+    before = {"processes": 1, **before}
     changed = [f"{name} {before.get(name)} before, {value} now" for name, value in now.items() if before.get(name) != value]
     return [f"{'; '.join(changed)}: the run goes on closely, but not to the same bits"] if changed else []
 
@@ -264,7 +307,7 @@ def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
 def _play(
     session: Session,
     folder: Folder,
-    events: Events,
+    events: Events | Unwritten,
     observer: Observer,
     measuring: Measuring | None,
     *,
@@ -273,14 +316,14 @@ def _play(
     until: int | None = None,
     warnings: Sequence[str] = (),
 ) -> None:
-    recipe, trainer = session.recipe, session.trainer
+    recipe, trainer, processes = session.recipe, session.trainer, session.streams.processes
     first, last = trainer.updates, recipe.schedule.updates
     observer.started(folder.path, recipe, session.source, first)
     with (
         _threads(choose_threads(recipe, session.source)),
         stopping() as stopped,
         _memory_told(recipe),
-        closing(CheckpointWriter(folder.path, recipe.checkpoints.keep)) as writer,
+        closing(CheckpointWriter(folder.path, recipe.checkpoints.keep) if processes.first else NoCheckpoints()) as writer,
     ):
         log = _Log(session, folder, events, writer, _Clock(seconds, session.images), observer, measuring, best)
         log.start(first, warnings)
@@ -289,7 +332,7 @@ def _play(
                 update = trainer.updates + 1
                 watched = update % recipe.log.every == 0 or update == last
                 records = trainer.update(watched=watched)
-                stop = stopped()
+                stop = processes.any(stopped())
                 log.after(update, records if watched else None, final=update == last, save=stop or update == until)
                 if stop and update < last:
                     writer.wait()
@@ -358,8 +401,8 @@ class _Log:
         self,
         session: Session,
         folder: Folder,
-        events: Events,
-        writer: CheckpointWriter,
+        events: Events | Unwritten,
+        writer: CheckpointWriter | NoCheckpoints,
         clock: _Clock,
         observer: Observer,
         measuring: Measuring | None,
@@ -374,6 +417,7 @@ class _Log:
         self._latents = latents_of(session.recipe)
         self._measuring = measuring
         self._best = best
+        self._writes = session.streams.processes.first
         self._ended = 0 if session.frozen is None else len(session.frozen.ended)
 
     def start(self, first: int, warnings: Sequence[str]) -> None:
@@ -480,6 +524,8 @@ class _Log:
         self._observer.logged(update, {name: _middle(value) for name, value in values.items()}, rate)
 
     def _samples(self, update: int) -> None:
+        if not self._writes:
+            return
         path = self._folder.samples / f"{update:06d}.png"
         draw_samples(self._session, self._latents, self._session.recipe.samples.count, path)
         self._events.write("samples", update, path=f"samples/{path.name}")

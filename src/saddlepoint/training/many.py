@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from saddlepoint.errors import Diverged, InputError, Interrupted
+from saddlepoint.processes import ALONE, Processes
 from saddlepoint.recipe import Recipe
 from saddlepoint.sections import Replicas
 from saddlepoint.training import loop
@@ -32,14 +33,14 @@ KEEPS_MEMORY = {
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
-def train(recipe: Recipe, out: Path, observer: Observer | None = None) -> Path:
+def train(recipe: Recipe, out: Path, observer: Observer | None = None, processes: Processes = ALONE) -> Path:
     """Train a recipe into the new folder `out`, whether it is one run or many replicas; the folder.
 
     Raises:
         InputError, Diverged, Interrupted: as `loop.train`; `Diverged` when every replica has.
     """
-    if not recipe.replicated:
-        return loop.train(recipe, out, observer)
+    if not recipe.replicated or processes.world > 1:
+        return loop.train(recipe, out, observer, processes)
     observer = observer or Nobody()
     loop.refuse_place(recipe, out)
     source = recipe.data.open(observer.reading)
@@ -56,12 +57,12 @@ def train(recipe: Recipe, out: Path, observer: Observer | None = None) -> Path:
     return out
 
 
-def resume(run: Path, updates: int | None = None, observer: Observer | None = None) -> Path:
+def resume(run: Path, updates: int | None = None, observer: Observer | None = None, processes: Processes = ALONE) -> Path:
     """Go on with a run, whether it is one or many replicas; see `loop.resume`."""
     folder = open_folder(run)
     recipe = stored_recipe(folder)
-    if not recipe.replicated or not divided(run):
-        return loop.resume(run, updates, observer)
+    if not recipe.replicated or not divided(run) or processes.world > 1:
+        return loop.resume(run, updates, observer, processes)
     observer = observer or Nobody()
     if updates is not None:
         recipe = loop.grown(recipe, updates)
@@ -71,12 +72,12 @@ def resume(run: Path, updates: int | None = None, observer: Observer | None = No
     parts = parts_of(recipe.replica_count, chunk)
     _refuse_changes(recipe, folder, parts)
     source = recipe.data.open(observer.reading)
-    processes = plan(recipe, source).processes
+    workers = plan(recipe, source).processes
     done = _seen(folder, parts)
     add_session(folder, source, first=min(done.values()), threads=1, device="cpu")
     write_recipe(folder, recipe)
     observer.started(run, recipe, source, min(done.values()))
-    _train_parts(recipe, folder, Plan(parts, processes), observer, updates=updates)
+    _train_parts(recipe, folder, Plan(parts, workers), observer, updates=updates)
     return run
 
 

@@ -11,6 +11,7 @@ from saddlepoint.data.source import Source
 from saddlepoint.errors import InputError
 from saddlepoint.networks.network import Generator
 from saddlepoint.optimizers.state import load_optimizer_state, optimizer_state
+from saddlepoint.processes import ALONE, Processes
 from saddlepoint.recipe import Recipe
 from saddlepoint.rounds import State
 from saddlepoint.training.assembly import DTYPES, build_game, build_networks, choose_device, streams_of
@@ -28,13 +29,13 @@ class Session:
         InputError: the networks cannot be built for the data, or the device is not there.
     """
 
-    def __init__(self, recipe: Recipe, source: Source) -> None:
+    def __init__(self, recipe: Recipe, source: Source, processes: Processes = ALONE) -> None:
         self.recipe = recipe
         self.source = source
         self.device = choose_device(recipe.device)
-        self.streams = streams_of(recipe, self.device, DTYPES[recipe.precision])
+        self.streams = streams_of(recipe, self.device, DTYPES[recipe.precision], processes)
         generator, discriminator = build_networks(recipe, source.shape, self.device)
-        self.game = build_game(recipe, generator, discriminator, self.device)
+        self.game = build_game(recipe, generator, discriminator, self.device, processes)
         decay = one_or_all([member.average.decay for member in recipe.members()], placing(self.device, DTYPES[recipe.precision]))
         self.average = Average(generator, decay) if recipe.average.decay > 0 else None
         leading = self.streams.leading
@@ -43,7 +44,7 @@ class Session:
             self.game,
             source,
             self.streams,
-            batch=recipe.schedule.batch,
+            batch=recipe.schedule.batch // processes.world,
             average=self.average,
             accumulation=recipe.gradients.accumulation,
             channels_last=len(source.shape) == 3 and recipe.memory_format != "contiguous" and not leading,

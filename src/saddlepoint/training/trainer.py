@@ -1,7 +1,7 @@
 """One loop for every method: a turn is a round, a backward pass for its movers, a step. No method is named here."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -22,6 +22,7 @@ class Trainer:
     """Plays a game, turn by turn.
 
     Args:
+        batch: real images of this process in a turn.
         average: of the generator's weights, updated once a generator update; None for none.
         accumulation: rounds whose gradients are averaged into one step.
         channels_last: images are laid out so before the networks see them.
@@ -45,6 +46,7 @@ class Trainer:
         self.streams = streams
         self.average = average
         self.frozen = frozen
+        self.processes = streams.processes
         self.updates = 0
         self.latest: dict[str, Tensor] = {}
         self._batch = batch
@@ -82,8 +84,9 @@ class Trainer:
                 # What is differentiated is the sum over replicas; a lone loss is its own sum.
                 total = loss.sum() if loss.ndim else loss
                 total.backward(inputs=[*player.parameters.values()], retain_graph=number < len(movers))
-        self.latest |= round.lasting
         records = round.records
+        self._share_gradients(movers, records)
+        self.latest |= {name: records[name] for name in round.lasting}
         norms = [player.gradient_norm() for player in movers]
         for player, norm in zip(movers, norms, strict=True):
             self._check(player, records, norm)
@@ -92,7 +95,20 @@ class Trainer:
             for player, norm in zip(movers, norms, strict=True):
                 player.step(norm, self.updates)
             self.game.observe(turn, round)
-        return records if held_out is None else records | score_monitors(self.game, round, held_out)
+        if held_out is None:
+            return records
+        monitors = score_monitors(self.game, round, held_out)
+        return records | dict(zip(monitors, self.processes.mean(list(monitors.values())), strict=True))
+
+    def _share_gradients(self, movers: Sequence[Player], records: dict[str, Tensor]) -> None:
+        """Means over processes of the movers' gradients and of what was noted, in one exchange: all see one loss, one norm."""
+        if self.processes.world == 1:
+            return
+        gradients = [gradient for player in movers for gradient in player.gradients()]
+        means = self.processes.mean([*gradients, *records.values()])
+        for gradient, mean in zip(gradients, means[: len(gradients)], strict=True):
+            gradient.copy_(mean)
+        records.update(zip(records, means[len(gradients) :], strict=True))
 
     def _share(self, loss: Tensor) -> Tensor:
         return loss if self._accumulation == 1 else loss / self._accumulation

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor
 
+from saddlepoint.processes import Rule
 from saddlepoint.rounds import EMPTY, State, Term
 
 
@@ -17,6 +18,7 @@ class Weighting(Term):
     """
 
     name: ClassVar[str]
+    reads: ClassVar[Rule] = "everyone"
     needs_probability: ClassVar[bool]
     """Whether it reads the score as a logit, and so needs an objective whose score's sigmoid is a probability."""
 
