@@ -23,7 +23,7 @@ DRAWS: dict[str, Callable[[Streams], Tensor]] = {
 
 
 def test_kinds_are_covered() -> None:
-    public = {name for name in vars(Streams) if not name.startswith("_")} - {"state", "load_state", "apart"}
+    public = {name for name in vars(Streams) if not name.startswith("_")} - {"state", "load_state", "apart", "whole"}
     assert public == {"normal", "uniform", "integers", "order", "rows"}
     assert len(DRAWS) == 8
 

@@ -142,9 +142,9 @@ class Processes:
         """What each of them says, by rank."""
         if self.world == 1:
             return [text]
-        written = torch.frombuffer(bytearray(text.encode()), dtype=torch.uint8)
+        written = torch.tensor(list(text.encode()), dtype=torch.uint8)
         lengths = self.everyone(torch.tensor([len(written)]))
-        longest = torch.zeros(int(lengths.max()), dtype=torch.uint8)
+        longest = torch.zeros(1 + int(lengths.max()), dtype=torch.uint8)
         longest[: len(written)] = written
         rows = self.everyone(longest.unsqueeze(0))
         return [row[:length].numpy().tobytes().decode() for row, length in zip(rows, lengths.tolist(), strict=True)]
@@ -316,7 +316,13 @@ def _joined(world: int) -> Processes:
     if cards:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % cards)
     backend = "cpu:gloo,cuda:nccl" if cards and dist.is_nccl_available() else "gloo"
-    dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=timedelta(seconds=ANSWERING_SECONDS))
+    try:
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=limit)
+    except RuntimeError as error:
+        raise Gone(str(error)) from error
+    # Before torch 2.14 it has the second name.
+    set_timeout = getattr(dist, "set_timeout", None) or dist.distributed_c10d._set_pg_timeout
+    set_timeout(timedelta(seconds=ANSWERING_SECONDS))
     return Processes(rank, world, members, store)
 
 

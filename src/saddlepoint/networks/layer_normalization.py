@@ -1,10 +1,13 @@
 """Layer normalisation: each sample by its own mean and variance, so critics with gradient penalties may use it."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from saddlepoint.processes import Rule
 
 EPS = 1e-5
 
@@ -24,6 +27,8 @@ class LayerNorm(nn.Module):
     >>> LayerNorm(2)(torch.tensor([[1.0, 3.0]])).round(decimals=3)
     tensor([[-1.,  1.]], grad_fn=<RoundBackward1>)
     """
+
+    reads: ClassVar[Rule] = "own"
 
     def __init__(
         self,

@@ -1,11 +1,13 @@
 """Spectral normalisation: a layer's weight divided by an estimate of its largest singular value."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saddlepoint.processes import Rule
 from saddlepoint.streams import Streams
 
 EPS = 1e-12
@@ -28,6 +30,9 @@ class SpectralNorm(nn.Module):
     >>> round(norm(weight).item(), 4)
     3.0
     """
+
+    # Of weights alone, which are the same in every process.
+    reads: ClassVar[Rule] = "own"
 
     u: Tensor
     v: Tensor

@@ -1,0 +1,19 @@
+from collections.abc import Iterator
+
+import pytest
+
+from tests.processes.group import Group
+
+
+@pytest.fixture(scope="package")
+def pair() -> Iterator[Group]:
+    group = Group(2)
+    yield group
+    group.close()
+
+
+@pytest.fixture(scope="package")
+def four() -> Iterator[Group]:
+    group = Group(4)
+    yield group
+    group.close()

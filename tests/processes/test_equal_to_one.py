@@ -1,0 +1,139 @@
+"""Battery item 8: two real processes with half the batch each equal one process with all of it, for every registered entry."""
+
+from typing import Any
+
+import pytest
+
+from saddlepoint.methods import registered
+from saddlepoint.networks import NETWORKS
+from saddlepoint.networks.batch_normalization import BatchNorm
+from saddlepoint.networks.layer_normalization import LayerNorm
+from saddlepoint.networks.spectral_normalization import SpectralNorm
+from saddlepoint.penalties import PENALTIES
+from saddlepoint.weightings.wegan import SQUASHES
+from tests.battery.games import METHODS, SMALL, Method, recipe_with
+from tests.processes.games import Played, farthest, play, play_alone, play_apart
+from tests.processes.group import Group
+
+CLOSE = {"float32": 1e-6, "float64": 1e-12}
+UPDATES = 3
+# By plain descent: Adam divides a gradient that is rounding, as hinge's where it cancels, by its own size.
+DESCENT = {"optimizers": {"name": "sgd", "lr": 2e-4, "momentum": 0.5}}
+SIZES = {"schedule.batch": 8, "schedule.discriminator_steps": 2, **DESCENT}
+RULES = {(entry.room, entry.name): entry.record.reads for entry in registered()}
+NORMALIZATIONS = ("batch", "layer", "none", "spectral")
+
+# What makes an entry work from the first update on.
+AWAKE: dict[Method, dict[str, Any]] = {("penalties", "sdp"): {"penalties.both.0": {"name": "sdp", "weight": 0.1, "k": 3}}}
+
+
+def sdp(**fields: Any) -> dict[str, Any]:
+    return {"penalties.both": [{"name": "sdp", "weight": 0.1, "k": 3, **fields}]}
+
+
+def weighted(record: Any) -> dict[str, Any]:
+    return {f"weightings.{side}": record for side in ("generator", "discriminator_real", "discriminator_fake")}
+
+
+DIGITS = {"name": "digits", "resolution": 16}
+CASES: dict[str, dict[str, Any]] = {
+    "clipping": {"gradients.clip": {"generator": 0.01, "discriminator": 0.02}},
+    "accumulation": {"gradients.accumulation": 3},
+    "unequal batches": {"schedule.generator_batch": 4, **weighted("wegan"), **sdp()},
+    "unequal interpolates": {"schedule.generator_batch": 4, "penalties.both": ["wgan-gp"], "objective": "wasserstein"},
+    "uniform latents": {"networks.latent_distribution": "uniform"},
+    "lazy": {"penalties.discriminator": [{"name": "r1", "weight": {"name": "every", "period": 2, "value": 5.0}}]},
+    "at the generator": {"penalties.generator": ["wgan-gp", {"name": "r2"}]},
+    "one-sided": {"penalties.discriminator": [{"name": "wgan-gp", "form": "one-sided"}], "objective": "wasserstein"},
+    "sdp, scores": sdp(terms="score", score="probability"),
+    "sdp, features": sdp(terms="features", aggregator="mean", normalization="unit"),
+    "sdp, by batch": sdp(scale="batch", same_label=True),
+    "sdp, random": sdp(select="random", neighbour="random"),
+    "sdp, more than a process has": sdp(k=7),
+    "wegan, attached": weighted({"name": "wegan", "attached": True}),
+    **{f"wegan, {squash}": weighted({"name": "wegan", "squash": squash}) for squash in SQUASHES},
+    "importance, clipped": weighted({"name": "importance", "clip": 1.5, "temperature": 2.0}),
+    **{f"digits, {name}": {"data": DIGITS, "networks": SMALL[name], **sdp()} for name in SMALL if name != "mlp"},
+}
+
+
+def together(pair: Group, recipe: dict[str, Any], updates: int = UPDATES) -> tuple[Played, float]:
+    """A game by the two processes, which agree to the bit, and how far it is from that of one process."""
+    answers = pair(play, recipe, updates)
+    for answer in answers:
+        if isinstance(answer, Exception):
+            raise answer
+    first, second, *_ = answers
+    assert farthest(first, second) == 0
+    alone = play_alone(recipe, updates)
+    assert first.streams == alone.streams
+    return first, farthest(first, alone, weights_only=recipe["precision"] == "float32")
+
+
+def both_precisions(pair: Group, recipe: dict[str, Any]) -> Played:
+    for precision, close in CLOSE.items():
+        played, gap = together(pair, recipe | {"precision": precision})
+        assert gap <= close, precision
+    return played
+
+
+@pytest.mark.parametrize("method", METHODS, ids=" ".join)
+def test_every_entry(pair: Group, method: Method) -> None:
+    played = both_precisions(pair, recipe_with(method, {**SIZES, **AWAKE.get(method, {})}))
+    rule = normalization_rule(method[1]) if method[0] == "networks" else RULES[method]
+    assert (played.gathers > 0) == (rule == "everyone"), "what it reads is what its record says"
+
+
+def normalization_rule(family: str) -> str:
+    """By default a family's generator or discriminator has batch normalisation, or none has."""
+    normalization = NETWORKS[family].model_validate({}).normalization
+    return BatchNorm.reads if "batch" in (normalization.generator, normalization.discriminator) else "own"
+
+
+def test_how_many() -> None:
+    assert len(METHODS) == len(RULES) >= 4 + 5 + 2 + 3 + 3 + 1
+    assert {rule: sum(found == rule for found in RULES.values()) for rule in set(RULES.values())} == {"own": 15, "everyone": 3}
+    assert len(CASES) >= 20
+
+
+@pytest.mark.parametrize("family", NETWORKS)
+@pytest.mark.parametrize("name", NORMALIZATIONS)
+def test_every_normalization(pair: Group, family: str, name: str) -> None:
+    layers: dict[str, Any] = {"batch": BatchNorm, "layer": LayerNorm, "spectral": SpectralNorm}
+    for normalization in ({"generator": "none", "discriminator": name}, {"generator": name, "discriminator": "none"}):
+        recipe = recipe_with(("networks", family), {**SIZES, "networks.normalization": normalization})
+        played, gap = together(pair, recipe)
+        assert gap <= CLOSE["float64"]
+        rule = "own" if name == "none" else layers[name].reads
+        # A generator under spectral normalisation keeps its batch normalisation.
+        if normalization["generator"] == "spectral":
+            rule = BatchNorm.reads
+        assert (played.gathers > 0) == (rule == "everyone")
+    _, gap = together(
+        pair,
+        recipe
+        | {"networks": {**recipe["networks"], "normalization": {"generator": name, "discriminator": name}}, "precision": "float32"},
+    )
+    assert gap <= CLOSE["float32"]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_every_way_of_an_entry(pair: Group, case: str) -> None:
+    both_precisions(pair, recipe_with(None, SIZES | CASES[case]))
+
+
+@pytest.mark.parametrize("name", PENALTIES)
+def test_four_processes_with_two_samples_each(four: Group, name: str) -> None:
+    penalty = {"name": name, "weight": 0.1, **({"k": 3} if name == "sdp" else {})}
+    recipe = recipe_with(
+        None, {"schedule.batch": 8, "schedule.generator_batch": 4, "penalties.both": [penalty], **weighted("wegan")}
+    )
+    _, gap = together(four, recipe)
+    assert gap <= 1e-12
+
+
+def test_what_one_process_alone_reads_is_another_game(pair: Group) -> None:
+    """The comparison sees it when a process weighs its own samples only."""
+    recipe = recipe_with(None, SIZES | weighted("wegan"))
+    answers = pair(play_apart, recipe, UPDATES)
+    assert farthest(answers[0], play_alone(recipe, UPDATES)) > 1e-5
