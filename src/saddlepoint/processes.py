@@ -140,14 +140,21 @@ class Processes:
 
     def said(self, text: str) -> list[str]:
         """What each of them says, by rank."""
+        written = self.each(torch.tensor(list(text.encode()), dtype=torch.uint8))
+        return [bytes(letters.tolist()).decode() for letters in written]
+
+    def each(self, rows: Tensor) -> list[Tensor]:
+        """What each of them holds, by rank, without gradient: `[n, …]` of any n, the rest of the shape the same.
+
+        >>> Processes().each(torch.zeros(2, 3))[0].shape
+        torch.Size([2, 3])
+        """
         if self.world == 1:
-            return [text]
-        written = torch.tensor(list(text.encode()), dtype=torch.uint8)
-        lengths = self.everyone(torch.tensor([len(written)]))
-        longest = torch.zeros(1 + int(lengths.max()), dtype=torch.uint8)
-        longest[: len(written)] = written
-        rows = self.everyone(longest.unsqueeze(0))
-        return [row[:length].numpy().tobytes().decode() for row, length in zip(rows, lengths.tolist(), strict=True)]
+            return [rows]
+        lengths = self.everyone(torch.tensor([len(rows)])).tolist()
+        padded = rows.new_zeros(1 + max(lengths), *rows.shape[1:])
+        padded[: len(rows)] = rows.detach()
+        return [part[:length] for part, length in zip(self.everyone(padded.unsqueeze(0)), lengths, strict=True)]
 
     @contextmanager
     def agreed(self) -> Iterator[None]:

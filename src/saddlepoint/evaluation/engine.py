@@ -151,6 +151,11 @@ def see(extractor: FeatureExtractor, pictures: Pictures, what: str, watch: Watch
     return Sample(pictures.images, seen.features, seen.logits, pictures.labels)
 
 
+def see_fakes(extractor: FeatureExtractor, fakes: Pictures, watch: Watch) -> Sample:
+    """Fake samples through the extractor; they are not kept."""
+    return see(extractor, fakes, f"features of {len(fakes)} fake samples", watch)
+
+
 def evaluate(
     subject: Subject,
     reference: Reference,
@@ -162,6 +167,7 @@ def evaluate(
     floors: bool = True,
     provenance: Mapping[str, Any] | None = None,
     watch: Watch | None = None,
+    seen: Sample | None = None,
 ) -> Evaluation:
     """Measure a subject against a reference.
 
@@ -170,12 +176,13 @@ def evaluate(
         named: whether a measure that cannot give a right number is an error; else it is left out, with a line that says why.
         floors: compute each quantity between two halves of the real data too.
         provenance: added to the subject's.
+        seen: its samples as the extractor saw them, where it has.
 
     Raises:
         InputError: a measure that was named cannot give a right number; a line for each reason.
     """
     watch = watch or Unwatched()
-    fake = see(extractor, subject.fakes, f"features of {len(subject.fakes)} fake samples", watch)
+    fake = seen or see_fakes(extractor, subject.fakes, watch)
     if subject.judge is not None:
         measures = [measure.of_run(subject.boundary) for measure in measures]
     evidence = _evidence(subject, reference, fake, measures, extractor, watch)

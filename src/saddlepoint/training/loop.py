@@ -162,7 +162,7 @@ def _measuring(session: Session, observer: Observer) -> Measuring | None:
         return None
     watching: Callable[[], Watch] = getattr(observer, "watching", Unwatched)
     with _threads(choose_threads(session.recipe, session.source)):
-        return Measuring(session.recipe, session.source, watching())
+        return Measuring(session.recipe, session.source, watching(), session.streams.processes)
 
 
 def replay(run: Path, until: int, observer: Observer | None = None) -> None:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -12,15 +12,17 @@ from saddlepoint.data.source import Source
 from saddlepoint.errors import InputError
 from saddlepoint.evaluation.card import Value
 from saddlepoint.evaluation.defaults import default_extractor, default_measures
-from saddlepoint.evaluation.engine import Evaluation, Reference, evaluate, refer
+from saddlepoint.evaluation.engine import Evaluation, Reference, evaluate, refer, see_fakes
 from saddlepoint.evaluation.naming import qualified
 from saddlepoint.evaluation.reals import Pictures, as_bytes, reals_of_source
 from saddlepoint.evaluation.request import refuse_early, what_is_there
 from saddlepoint.evaluation.subject import Judge, Subject
 from saddlepoint.evaluation.watching import Once, Unwatched, Watch
 from saddlepoint.extractors.extractor import FeatureExtractor
+from saddlepoint.measures.evidence import Sample
 from saddlepoint.measures.measure import Measure
 from saddlepoint.networks.network import Discriminator, Generator
+from saddlepoint.processes import ALONE, Processes
 from saddlepoint.recipe import Recipe
 from saddlepoint.streams import ROWS, Streams
 from saddlepoint.training.assembly import DTYPES, build_networks, choose_device, latents_of
@@ -53,11 +55,11 @@ class Drawing:
     def generate(self, latents: Tensor) -> Tensor:
         return generate(self._generator, latents.to(self._streams.device, self._streams.dtype))
 
-    def samples(self, n: int, watch: Watch) -> Pictures:
-        """The first `n`, as bytes."""
-        watch.stage(f"drawing {n} samples", n)
+    def samples(self, n: int, watch: Watch, first: int = 0) -> Pictures:
+        """Samples `first` to `n - 1`, as bytes."""
+        watch.stage(f"drawing {n - first} samples", n - first)
         blocks = []
-        for start in range(0, n, ROWS):
+        for start in range(first, n, ROWS):
             drawn = sample_blocks(self._generator, self._latents, self._streams, start, min(n, start + ROWS))
             blocks += [as_bytes(_finite(block)) for block in drawn]
             watch.advanced(min(ROWS, n - start))
@@ -94,11 +96,11 @@ class Networks:
     # Its samples have no labels.
     offers: frozenset[str] = frozenset({"train", "held-out", "scores", "generator"})
 
-    def subject(self, n: int, seed: int, uses: frozenset[str], watch: Watch) -> Subject:
-        """Samples 0 to n - 1 of a seed, with the discriminator where scores are used."""
+    def subject(self, n: int, seed: int, uses: frozenset[str], watch: Watch, first: int = 0) -> Subject:
+        """Samples `first` to n - 1 of a seed, with the discriminator where scores are used."""
         drawing = Drawing(self.recipe, self.generator, seed)
         return Subject(
-            fakes=drawing.samples(n, watch),
+            fakes=drawing.samples(n, watch, first),
             protocol={"weights": self.weights, "batch_norm": "running statistics", "checkpoint": self.checkpoint},
             provenance=self.provenance,
             drawing=drawing,
@@ -151,7 +153,7 @@ class Measuring:
         InputError: a measure cannot be taken on this data, or the held-out split is smaller than `n`.
     """
 
-    def __init__(self, recipe: Recipe, source: Source, watch: Watch | None = None) -> None:
+    def __init__(self, recipe: Recipe, source: Source, watch: Watch | None = None, processes: Processes = ALONE) -> None:
         section, points = recipe.measures, len(source.shape) == 1
         self._recipe, self._shape, self.best_by = recipe, source.shape, section.best
         record = section.extractor or default_extractor(source.name, points)[0]
@@ -165,11 +167,16 @@ class Measuring:
             higher_is_better(section.best, self.measures)
         self._uses = frozenset(use for measure in self.measures for use in measure.uses)
         self._watch = watch = Once(watch or Unwatched())
-        reals = reals_of_source(source, self._n, split="held-out", seed=recipe.seed, uses=self._uses, floor=False, watch=watch)
-        self._reference: Reference = refer(reals, self._extractor, watch, self.measures)
+        self._reference: Reference | None = None
+        if processes.first:
+            reals = reals_of_source(source, self._n, split="held-out", seed=recipe.seed, uses=self._uses, floor=False, watch=watch)
+            self._reference = refer(reals, self._extractor, watch, self.measures)
 
     def at(self, session: Session) -> list[Evaluation]:
-        """The measures of the session's networks as they are; of many replicas one each, empty for one that diverged."""
+        """The measures of the session's networks as they are; of many replicas one each, empty for one that diverged.
+
+        Several processes draw and see a share of the samples each; what comes of them the first one computes, and gets alone.
+        """
         if session.frozen is None:
             return [self._of(session, session.sampled, lambda: session.game.discriminator)]
         stacked = (session.sampled, session.game.discriminator)
@@ -187,10 +194,17 @@ class Measuring:
             weights=weights_kept(self._recipe, "average"),
             provenance={"seed": self._recipe.seed, "update": session.trainer.updates},
         )
-        seed = self._recipe.seed
-        subject = networks.subject(self._n, seed, self._uses, self._watch)
-        asked = (self._reference, self.measures, self._extractor)
-        return evaluate(subject, *asked, seed=seed, named=False, floors=False, watch=self._watch)
+        seed, processes = self._recipe.seed, session.streams.processes
+        first, stop = share_of(self._n, processes)
+        # Who has no share draws a block all the same, and gives none of it: its features have a shape to be told.
+        drawn = (stop, first) if first < stop else (min(ROWS, self._n), 0)
+        subject = networks.subject(drawn[0], seed, self._uses, self._watch, drawn[1])
+        own = see_fakes(self._extractor, subject.fakes, self._watch).rows(slice(0, stop - first))
+        seen = seen_together(own, processes)
+        if self._reference is None:
+            return Evaluation(())
+        asked = (replace(subject, fakes=Pictures(seen.images)), self._reference, self.measures, self._extractor)
+        return evaluate(*asked, seed=seed, named=False, floors=False, watch=self._watch, seen=seen)
 
     def better(self, best: Best | None, evaluation: Evaluation, update: int) -> Best | None:
         """The best of what there was and this; a value that is not better, or no number, changes nothing."""
@@ -201,6 +215,25 @@ class Measuring:
         if not math.isfinite(mean) or (best is not None and not sign * mean > sign * best.value):
             return best
         return Best(self.best_by, mean, update)
+
+
+def share_of(n: int, processes: Processes) -> tuple[int, int]:
+    """The first of a process's samples and the one after its last: whole blocks, so that not even the last bit depends on who draws.
+
+    >>> [share_of(200, Processes(rank, 3)) for rank in range(3)]
+    [(0, 64), (64, 128), (128, 200)]
+    """
+    blocks = -(-n // ROWS)
+    first, stop = (rank * blocks // processes.world * ROWS for rank in (processes.rank, processes.rank + 1))
+    return first, min(stop, n)
+
+
+def seen_together(own: Sample, processes: Processes) -> Sample:
+    """The samples that all processes saw, in the order of their shares."""
+    if processes.world == 1:
+        return own
+    images, features = (torch.cat(processes.each(rows)) for rows in (own.images, own.features))
+    return Sample(images, features, None if own.logits is None else torch.cat(processes.each(own.logits)))
 
 
 def _one(
