@@ -316,6 +316,8 @@ def _joined(world: int) -> Processes:
     try:
         store, rank, _ = next(rendezvous("env://", timeout=limit))
     except (RuntimeError, ValueError) as error:
+        if os.environ.get("RANK", "0") != "0":
+            raise Elsewhere from error
         what = f"no place to meet within {JOINING_SECONDS:.0f} s ({str(error).splitlines()[0]})"
         raise InputError([f"processes: {what}; start all {world} with torchrun"]) from error
     members = _called(store, rank, world)

@@ -6,12 +6,15 @@ import random
 import re
 import shlex
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import saddlepoint as saddlepoint_package
 from saddlepoint.training.checkpoints import read_checkpoint, updates_at_hand
 from tests.cli.command_line import DIGITS, POINTS, refused, saddlepoint
 from tests.faults.conftest import here
@@ -183,3 +186,26 @@ def test_a_proof_is_for_one_process(here: Path) -> None:
     assert launch.codes == [2, 0]
     (line,) = launch.errors
     assert line.startswith("saddlepoint: --prove:")
+
+
+@pytest.mark.slow
+def test_torchrun_itself(here: Path) -> None:
+    """The launcher's own signals do not come in the way of the line, and its exit code is not 0."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(saddlepoint_package.__file__).parents[1]), "OMP_NUM_THREADS": "1"}
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "saddlepoint"]
+    words = [*TRAIN, "updates=100000", "--processes", "2", "--out", "run"]
+    with (here / "errors").open("w") as errors:
+        process = subprocess.Popen([*launcher, *words], stdout=subprocess.DEVNULL, stderr=errors, env=environment)
+        end = time.monotonic() + 120
+        while not updates_at_hand(Path("run")) and time.monotonic() < end and process.poll() is None:
+            time.sleep(0.05)
+        workers = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        assert len(workers) == 2
+        os.kill(int(workers[1]), signal.SIGKILL)
+        killing = time.monotonic()
+        assert process.wait(TOLD_WITHIN_SECONDS) != 0
+        print(f"down after {time.monotonic() - killing:.1f} s")
+    lines = [line for line in (here / "errors").read_text().splitlines() if line.startswith("saddlepoint: ")]
+    assert len(lines) == 1, lines
+    assert f"pid {workers[1]}) of 2 was killed" in lines[0]
+    assert lines[0].endswith("`torchrun --nproc-per-node 2 -m saddlepoint resume run`")

@@ -218,7 +218,7 @@ class Measuring:
 
 
 def share_of(n: int, processes: Processes) -> tuple[int, int]:
-    """The first of a process's samples and the one after its last: whole blocks, so that not even the last bit depends on who draws.
+    """The first of a process's samples and the one after its last: whole blocks, so that no bit depends on who draws.
 
     >>> [share_of(200, Processes(rank, 3)) for rank in range(3)]
     [(0, 64), (64, 128), (128, 200)]

@@ -1,0 +1,47 @@
+"""The page on several processes names every entry of every registry under the rule that its record declares."""
+
+import re
+from typing import Any
+
+import pytest
+
+from saddlepoint.methods import registered
+from saddlepoint.networks.batch_normalization import BatchNorm
+from saddlepoint.networks.layer_normalization import LayerNorm
+from saddlepoint.networks.spectral_normalization import SpectralNorm
+from tests.docs.blocks import ROOT
+
+PAGE = (ROOT / "docs" / "processes.md").read_text(encoding="utf-8")
+LAYERS: dict[str, Any] = {"batch": BatchNorm, "layer": LayerNorm, "spectral": SpectralNorm}
+
+
+def test_the_table_of_rules() -> None:
+    shown = {
+        (room, name): rule
+        for room, *cells in re.findall(r"^\| (\w+) \| (.*?) ?\| (.*?) ?\|$", PAGE, re.MULTILINE)
+        if room not in ("room", "outcome", "done", "diverged")
+        for rule, cell in zip(("own", "everyone"), cells, strict=True)
+        for name in cell.split(", ")
+        if name
+    }
+    declared = {(entry.room, entry.name): entry.record.reads for entry in registered()}
+    declared |= {("normalisations", name): layer.reads for name, layer in LAYERS.items()} | {("normalisations", "none"): "own"}
+    assert shown == declared
+    assert len(shown) >= 22
+
+
+def test_the_line_of_a_lost_process() -> None:
+    from pathlib import Path
+
+    from saddlepoint.processes import Member, Processes
+    from saddlepoint.training.folder import resume_command
+
+    (line,) = re.findall(r"^    saddlepoint: (.*)$", PAGE, re.MULTILINE)
+    members = (Member.own(), Member("lab", 4711, ""))
+    lost = Processes(0, 2, members).lost
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("saddlepoint.processes.GRACE_SECONDS", 0.0)
+        told = lost("closed")
+    assert isinstance(told, str)
+    assert line.startswith(told)
+    assert line.endswith(f"`{resume_command(Path('runs/two'), 2)}`")
