@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from saddlepoint.networks.kernel_library import REALS, NoKernel, library
 from saddlepoint.networks.layers import Linear
@@ -56,7 +55,7 @@ class FusedMlp:
         parameters = [tensor for layer in self.layers for tensor in (layer.effective_weight(), layer.bias) if tensor is not None]
         sizes = _sizes(self.layers)
         if torch.is_grad_enabled() and (x.requires_grad or any(parameter.requires_grad for parameter in parameters)):
-            made: Tensor = _Pass.apply(x, sizes, self.activation, *parameters)  # type: ignore[no-untyped-call]
+            made: Tensor = _Pass.apply(x, sizes, self.activation, *parameters)
             return made
         return _forward(x, sizes, self.activation, parameters, keep=False)[0]
 
@@ -71,8 +70,10 @@ class _Pass(torch.autograd.Function):
         return y
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor | None, ...]:
+        # torch's own guard misses a gradient that is itself a constant, and would give silent zeros.
+        if torch.is_grad_enabled():
+            raise RuntimeError("the fused kernel is differentiable once; take the plain layers for gradients of gradients")
         x, hidden, *parameters = ctx.saved_tensors
         wanted = ctx.needs_input_grad
         dx = torch.empty(x.shape, dtype=x.dtype) if wanted[0] else None
@@ -93,7 +94,8 @@ class _Pass(torch.autograd.Function):
                 None if gradients is None else _all_at(gradients),
             )
         )
-        return dx, None, None, *(gradients or [None] * len(parameters))
+        unwanted: list[Tensor | None] = [None] * len(parameters)
+        return dx, None, None, *(gradients or unwanted)
 
 
 def _forward(

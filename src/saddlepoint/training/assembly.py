@@ -12,6 +12,7 @@ from saddlepoint.errors import InputError
 from saddlepoint.games.players import Player, Turn
 from saddlepoint.games.shares import Share, stretches, views
 from saddlepoint.games.two_players import TwoPlayers
+from saddlepoint.networks.kernel_library import NoKernel
 from saddlepoint.networks.network import Discriminator, Generator
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.recipe import Recipe
@@ -91,6 +92,21 @@ def build_networks(recipe: Recipe, shape: tuple[int, ...], device: torch.device)
         if channels_last and len(shape) == 3:
             _to_channels_last(network)
     return networks
+
+
+def fuse(recipe: Recipe, networks: Sequence[Generator | Discriminator], device: torch.device) -> str | None:
+    """Give stacked networks their fused forms, where they have some and the recipe lets them; why not, where a machine cannot.
+
+    Only replicas: a lone run's bits do not depend on whether there is a compiler.
+    """
+    if not recipe.replicated or recipe.kernels == "plain" or device.type != "cpu" or recipe.precision == "bfloat16":
+        return None
+    try:
+        for network in networks:
+            recipe.networks.fuse(network)
+    except NoKernel as error:
+        return f"kernels: no fused one, since {error}; the plain layers train, more slowly"
+    return None
 
 
 def build_game(recipe: Recipe, generator: Generator, discriminator: Discriminator, device: torch.device) -> TwoPlayers:

@@ -87,7 +87,7 @@ def train(recipe: Recipe, out: Path, observer: Observer | None = None) -> Path:
         _note_session(session, folder)
         write_recipe(folder, recipe)
         with _disk_told(folder), Events(folder.events) as events:
-            _play(session, folder, events, observer, measuring)
+            _play(session, folder, events, observer, measuring, warnings=session.warnings)
     return out
 
 
@@ -114,12 +114,12 @@ def resume(run: Path, updates: int | None = None, observer: Observer | None = No
     source = recipe.data.open(observer.reading)
     refuse_other_data(source, read_environment(folder)["data"]["digest"])
     session = _session(recipe, source)
-    warnings: list[str] = []
+    warnings = list(session.warnings)
     if snapshot is None:
         _warm_start(session, first_weights)
     else:
         session.restore(snapshot)
-        warnings = _changes(snapshot.state["made_under"], _made_under(session)) + _ended_rates(recipe)
+        warnings += _changes(snapshot.state["made_under"], _made_under(session)) + _ended_rates(recipe)
     measuring = _measuring(session, observer)
     best = _best(snapshot)
     with _disk_told(folder), Events(folder.events, _events_bytes(snapshot)) as events:
@@ -253,7 +253,8 @@ def _ended_rates(recipe: Recipe) -> list[str]:
 def _made_under(session: Session) -> dict[str, Any]:
     """What the bits of a run depend on, besides its recipe, its data and the machine."""
     threads = choose_threads(session.recipe, session.source)
-    return {"threads": threads, "device": str(session.device), "torch": torch.__version__}
+    kernels = {"kernels": session.kernels} if session.frozen is not None else {}
+    return {"threads": threads, "device": str(session.device), "torch": torch.__version__, **kernels}
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
