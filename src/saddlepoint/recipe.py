@@ -122,8 +122,8 @@ class Recipe(Section):
     threads: Annotated[int | Literal["auto"], BeforeValidator(_threads)] = Field(default="auto", description="of the CPU")
     memory_format: Literal["auto", "contiguous", "channels_last"] = Field(default="auto", description="of images in memory")
     fused: bool = Field(default=True, description="use the fused form of an optimizer where there is one")
-    kernels: Literal["auto", "plain"] = Field(
-        default="auto", description="of stacked networks: auto takes a fused one where it can be compiled, plain is torch's layers"
+    kernels: Literal["auto", "compiled", "plain"] = Field(
+        default="auto", description="of replicas' networks: auto is a fused one where it can be had; compiled, by torch.compile"
     )
     warm_start: str | None = Field(
         default=None, alias="from", min_length=1, description="a run folder whose weights are the first ones"

@@ -139,13 +139,14 @@ class Streams:
         held = self._blocks.get(stream)
         if held is None or held[0] != number:
             block = self._block(kind, stream, number, (draws, *shape), high)
-            held = (number, block.unbind(len(self.leading)))
+            held = (number, block.unbind())
             self._blocks[stream] = held
         return held[1][within]
 
     def _block(self, kind: Kind, stream: str, number: int, size: tuple[int, ...], high: int) -> Tensor:
-        drawn = np.stack([_draw(kind, _generator(seed, stream, number), size, high) for seed in self.seeds])
-        return self._put(drawn).reshape(*self.leading, *size)
+        # The draws come first, so that each is whole in memory, all replicas together.
+        drawn = np.stack([_draw(kind, _generator(seed, stream, number), size, high) for seed in self.seeds], axis=1)
+        return self._put(drawn).reshape(size[0], *self.leading, *size[1:])
 
     def _put(self, drawn: NDArray[Any]) -> Tensor:
         tensor = torch.from_numpy(drawn)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from saddlepoint.networks import fused_mlp, kernel_library
+from saddlepoint.networks import compiled_mlp, fused_mlp, kernel_library
 from saddlepoint.networks.fused_mlp import ActivationName, FusedMlp
 from saddlepoint.networks.kernel_library import NoKernel
 from saddlepoint.networks.layers import Linear, NormalizationName
@@ -167,13 +167,14 @@ GAMES: dict[str, list[str]] = {
 }
 
 
+@pytest.mark.parametrize("kernels", ["auto", pytest.param("compiled", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("name", GAMES)
-def test_a_game_is_the_plain_game(name: str) -> None:
+def test_a_game_is_the_plain_game(name: str, kernels: str) -> None:
     states = {}
-    for kernels in ("auto", "plain"):
-        recipe = load(name, [*GAMES[name], "seeds=0..2", "batch=13", "precision=float64", f"kernels={kernels}"])
+    for way in (kernels, "plain"):
+        recipe = load(name, [*GAMES[name], "seeds=0..2", "batch=13", "precision=float64", f"kernels={way}"])
         session = Session(recipe, recipe.data.open())
-        assert session.kernels == {"auto": "fused", "plain": "plain"}[kernels]
+        assert session.kernels == {"auto": "fused", "compiled": "compiled", "plain": "plain"}[way]
         for _ in range(20):
             session.trainer.update()
         states[kernels] = {
@@ -181,7 +182,7 @@ def test_a_game_is_the_plain_game(name: str) -> None:
             for file, tensors in session.snapshot().clone().tensors.items()
             for key, tensor in tensors.items()
         }
-    assert far(states["auto"], states["plain"]) < 1e-12
+    assert far(states[kernels], states["plain"]) < 1e-12
 
 
 @pytest.fixture
@@ -248,11 +249,24 @@ def test_without_a_compiler_the_plain_layers_train_and_it_is_said(
     observer = Listening()
     resume(run, 4, observer)
     first, second = observer.heard
-    assert first.startswith("kernels: no fused one, since ")
+    assert first.startswith("kernels: auto is not to be had, since ")
     assert ("there is no C compiler (no-such-compiler)" in first) == (compiler == "absent")
     assert ("error: no such flag" in first) == (compiler == "refusing")
     assert "kernels fused before, plain now" in second
     assert "not to the same bits" in second
+
+
+def test_where_torch_cannot_compile_the_plain_layers_train_and_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*given: Any) -> Tensor:
+        raise RuntimeError("no working C++ compiler\nmore")
+
+    monkeypatch.setattr(compiled_mlp, "_compiled", lambda: failing)
+    recipe = load("wegan", ["seeds=0..1", "batch=4", "kernels=compiled"])
+    session = Session(recipe, recipe.data.open())
+    assert session.kernels == "plain"
+    why = "torch.compile fails (RuntimeError: no working C++ compiler)"
+    assert session.warnings == (f"kernels: compiled is not to be had, since {why}; the plain layers train, more slowly",)
+    session.trainer.update()
 
 
 def test_only_its_own_numbers_are_computed_by_it() -> None:

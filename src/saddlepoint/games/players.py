@@ -106,8 +106,8 @@ class Player:
         if not self.leading:
             norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
             return norm
-        flat = [torch.linalg.vector_norm(gradient.flatten(len(self.leading)), dim=-1) for gradient in gradients]
-        joint: Tensor = torch.linalg.vector_norm(torch.stack(flat), dim=0)
+        flat = [gradient.flatten(len(self.leading)) for gradient in gradients]
+        joint: Tensor = torch.linalg.vector_norm(torch.cat(flat, dim=-1), dim=-1)
         return joint
 
     def step(self, norm: Tensor, update: int) -> None:
@@ -123,11 +123,12 @@ class Player:
     def _mean(self, side: Side, losses: Tensor, round: Round) -> Tensor:
         if side in self.weightings:
             weights = self.weightings[side](present(round.scores, side), self.states[self._weighting_key(side)])
-            round.record(f"weights variance {side}", weights.var(-1, correction=0))
-            round.record(f"effective sample size {side}", weights.sum(-1).square() / weights.square().sum(-1) / weights.shape[-1])
             losses = weights * losses
         mean = losses.mean(-1)
         round.record(f"loss {side}", mean)
+        if side in self.weightings and round.watched:
+            round.record(f"weights variance {side}", weights.var(-1, correction=0))
+            round.record(f"effective sample size {side}", weights.sum(-1).square() / weights.square().sum(-1) / weights.shape[-1])
         return mean
 
     def _gradients(self) -> list[Tensor]:

@@ -2,23 +2,19 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Annotated, ClassVar
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from saddlepoint.networks.activations import leaky_relu
+from saddlepoint.networks.compiled_mlp import ACTIVATIONS, CompiledMlp
 from saddlepoint.networks.fused_mlp import ActivationName, FusedMlp
 from saddlepoint.networks.initialization import Constant, Law, Uniform, initialize
 from saddlepoint.networks.layers import Layers, Linear, NormalizationName, Weighted
 from saddlepoint.networks.network import Discriminator, Generator, Head, Networks, Normalization, numbered
 from saddlepoint.streams import Streams
-
-ACTIVATIONS: dict[ActivationName, Callable[[Tensor], Tensor]] = {"relu": F.relu, "leaky-relu": leaky_relu, "tanh": torch.tanh}
 
 
 class MlpNormalization(Normalization):
@@ -113,11 +109,27 @@ class Mlp(Networks):
         return discriminator
 
     def fuse(self, network: Generator | Discriminator) -> None:
+        stack = self._stack(network)
+        if stack is not None:
+            network.fused = FusedMlp(*stack)
+
+    def compile(self, network: Generator | Discriminator, rows: int) -> float:
+        stack = self._stack(network)
+        if stack is None:
+            return 0.0
+        compiled = CompiledMlp(*stack)
+        seconds = compiled.tried(rows)
+        network.fused = compiled
+        return seconds
+
+    def _stack(self, network: Generator | Discriminator) -> tuple[tuple[Linear, ...], ActivationName, bool] | None:
+        """The layers of stacked replicas, their activation, and whether a tanh ends them; None where something stands between."""
         modules = list(network.modules())
-        layers = tuple(module for module in modules if isinstance(module, Linear))
         normalizes = any(isinstance(module, Hidden) and module.normalizes for module in modules)
-        if not normalizes and len(network.leading) == 1:
-            network.fused = FusedMlp(layers, self.activation, any(isinstance(module, nn.Tanh) for module in modules))
+        if normalizes or len(network.leading) != 1:
+            return None
+        layers = tuple(module for module in modules if isinstance(module, Linear))
+        return layers, self.activation, any(isinstance(module, nn.Tanh) for module in modules)
 
     @property
     def _widths(self) -> tuple[int, ...]:

@@ -198,6 +198,17 @@ class Networks(Record):
             NoKernel: it has one, and this machine cannot make it.
         """
 
+    def compile(self, network: Generator | Discriminator, rows: int) -> float:
+        """Have `torch.compile` write a network of stacked replicas, where the family has a form for it; the seconds that took.
+
+        Args:
+            rows: samples of the batch it is tried with; another shape is compiled when it is met.
+
+        Raises:
+            NoKernel: torch cannot compile here.
+        """
+        return 0.0
+
     @abstractmethod
     def generator(self, shape: Sequence[int], streams: Streams) -> Generator:
         """A generator of examples of `shape`, its weights drawn from `streams`; raises `ValueError` with `problems`."""

@@ -94,18 +94,23 @@ def build_networks(recipe: Recipe, shape: tuple[int, ...], device: torch.device)
     return networks
 
 
-def fuse(recipe: Recipe, networks: Sequence[Generator | Discriminator], device: torch.device) -> str | None:
-    """Give stacked networks their fused forms, where they have some and the recipe lets them; why not, where a machine cannot.
+def choose_kernels(recipe: Recipe, networks: Sequence[Generator | Discriminator], device: torch.device) -> str | None:
+    """Give stacked networks the kernels of the recipe, where they have such; a line on what that took, or why they stay plain.
 
     Only replicas: a lone run's bits do not depend on whether there is a compiler.
     """
     if not recipe.replicated or recipe.kernels == "plain" or device.type != "cpu" or recipe.precision == "bfloat16":
         return None
     try:
+        if recipe.kernels == "compiled":
+            seconds = sum(recipe.networks.compile(network, recipe.schedule.batch) for network in networks)
+            return f"kernels: torch.compile took {seconds:.0f} s, and will again for other shapes" if seconds else None
         for network in networks:
             recipe.networks.fuse(network)
     except NoKernel as error:
-        return f"kernels: no fused one, since {error}; the plain layers train, more slowly"
+        for network in networks:
+            network.fused = None
+        return f"kernels: {recipe.kernels} is not to be had, since {error}; the plain layers train, more slowly"
     return None
 
 
