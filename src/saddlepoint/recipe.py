@@ -65,7 +65,7 @@ SHIPPED = Path(__file__).parent / "recipes"
 FILE = "recipe.yaml"
 
 # What cannot change the result, and so is no part of a run's identity.
-NOT_IDENTITY = ("device", "threads", "log", "samples", "checkpoints", "measures", "replicas")
+NOT_IDENTITY = ("device", "threads", "log", "samples", "checkpoints", "measures", "replicas", "kernels")
 
 # More than a system may give a process ends it without a word.
 MOST_THREADS = 1024
@@ -122,6 +122,9 @@ class Recipe(Section):
     threads: Annotated[int | Literal["auto"], BeforeValidator(_threads)] = Field(default="auto", description="of the CPU")
     memory_format: Literal["auto", "contiguous", "channels_last"] = Field(default="auto", description="of images in memory")
     fused: bool = Field(default=True, description="use the fused form of an optimizer where there is one")
+    kernels: Literal["auto", "compiled", "plain"] = Field(
+        default="auto", description="of replicas' networks: auto is a fused one where it can be had; compiled, by torch.compile"
+    )
     warm_start: str | None = Field(
         default=None, alias="from", min_length=1, description="a run folder whose weights are the first ones"
     )

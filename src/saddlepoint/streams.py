@@ -173,13 +173,14 @@ class Streams:
         held = self._blocks.get(stream)
         if held is None or held[0] != number:
             block = self._block(kind, stream, number, (draws, *self._everyones(shape)), high)
-            held = (number, block.unbind(len(self.leading)))
+            held = (number, block.unbind())
             self._blocks[stream] = held
         return held[1][within]
 
     def _block(self, kind: Kind, stream: str, number: int, size: tuple[int, ...], high: int) -> Tensor:
-        drawn = np.stack([_draw(kind, _generator(seed, stream, number), size, high) for seed in self.seeds])
-        block = torch.from_numpy(drawn).reshape(*self.leading, *size)
+        # The draws come first, so that each is whole in memory, all replicas together.
+        drawn = np.stack([_draw(kind, _generator(seed, stream, number), size, high) for seed in self.seeds], axis=1)
+        block = torch.from_numpy(drawn).reshape(size[0], *self.leading, *size[1:])
         return self._put(self.processes.own(block, len(self.leading) + 1))
 
     def _everyones(self, shape: tuple[int, ...]) -> tuple[int, ...]:

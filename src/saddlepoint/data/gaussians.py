@@ -31,7 +31,8 @@ class Mixture(FreshSource):
         if (self._placed.device, self._placed.dtype) != (streams.device, streams.dtype):
             self._placed = self.means.to(streams.device, streams.dtype)
         noise = streams.normal(f"{stream} noise", n, 2)
-        return torch.add(self._placed[component], noise, alpha=self.std), component
+        means = self._placed.index_select(0, component.flatten()).reshape(noise.shape)
+        return torch.add(means, noise, alpha=self.std), component
 
     def formula(self) -> str:
         return f"{len(self.means)} Gaussians of equal weight, std {self.std:.4g}"

@@ -113,8 +113,8 @@ class Player:
         if not self.leading:
             norm: Tensor = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(gradients)))
             return norm
-        flat = [torch.linalg.vector_norm(gradient.flatten(len(self.leading)), dim=-1) for gradient in gradients]
-        joint: Tensor = torch.linalg.vector_norm(torch.stack(flat), dim=0)
+        flat = [gradient.flatten(len(self.leading)) for gradient in gradients]
+        joint: Tensor = torch.linalg.vector_norm(torch.cat(flat, dim=-1), dim=-1)
         return joint
 
     def step(self, norm: Tensor, update: int) -> None:
@@ -131,11 +131,12 @@ class Player:
         if side in self.weightings:
             scores = round.everyone(present(round.scores, side))
             weights = self.weightings[side](scores, self.states[self._weighting_key(side)])
-            round.record(f"weights variance {side}", weights.var(-1, correction=0))
-            round.record(f"effective sample size {side}", weights.sum(-1).square() / weights.square().sum(-1) / weights.shape[-1])
             losses = round.own(weights) * losses
         mean = losses.mean(-1)
         round.record(f"loss {side}", mean)
+        if side in self.weightings and round.watched:
+            round.record(f"weights variance {side}", weights.var(-1, correction=0))
+            round.record(f"effective sample size {side}", weights.sum(-1).square() / weights.square().sum(-1) / weights.shape[-1])
         return mean
 
     def _clip(self, norm: Tensor, largest: float | Tensor) -> None:

@@ -2,23 +2,19 @@
 
 import math
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
-import torch
-import torch.nn.functional as F
 from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from saddlepoint.networks.activations import leaky_relu
+from saddlepoint.networks.compiled_mlp import ACTIVATIONS, CompiledMlp
+from saddlepoint.networks.fused_mlp import ActivationName, FusedMlp
 from saddlepoint.networks.initialization import Constant, Law, Uniform, initialize
-from saddlepoint.networks.layers import Layers, NormalizationName, Weighted
+from saddlepoint.networks.layers import Layers, Linear, NormalizationName, Weighted
 from saddlepoint.networks.network import Discriminator, Generator, Head, Networks, Normalization, numbered
 from saddlepoint.streams import Streams
-
-ActivationName = Literal["relu", "leaky-relu", "tanh"]
-ACTIVATIONS: dict[ActivationName, Callable[[Tensor], Tensor]] = {"relu": F.relu, "leaky-relu": leaky_relu, "tanh": torch.tanh}
 
 
 class MlpNormalization(Normalization):
@@ -112,6 +108,29 @@ class Mlp(Networks):
         initialize(discriminator, "discriminator", streams, _laws)
         return discriminator
 
+    def fuse(self, network: Generator | Discriminator) -> None:
+        stack = self._stack(network)
+        if stack is not None:
+            network.fused = FusedMlp(*stack)
+
+    def compile(self, network: Generator | Discriminator, rows: int) -> float:
+        stack = self._stack(network)
+        if stack is None:
+            return 0.0
+        compiled = CompiledMlp(*stack)
+        seconds = compiled.tried(rows)
+        network.fused = compiled
+        return seconds
+
+    def _stack(self, network: Generator | Discriminator) -> tuple[tuple[Linear, ...], ActivationName, bool] | None:
+        """The layers of stacked replicas, their activation, and whether a tanh ends them; None where something stands between."""
+        modules = list(network.modules())
+        normalizes = any(isinstance(module, Hidden) and module.normalizes for module in modules)
+        if normalizes or len(network.leading) != 1:
+            return None
+        layers = tuple(module for module in modules if isinstance(module, Linear))
+        return layers, self.activation, any(isinstance(module, nn.Tanh) for module in modules)
+
     @property
     def _widths(self) -> tuple[int, ...]:
         return (self.width,) * self.depth if self.widths is None else self.widths
@@ -131,11 +150,11 @@ class Hidden(nn.Module):
         self.normalization = layers.normalization(outputs)
         self.activation = ACTIVATIONS[activation]
         # In small games a call of a module that does nothing is a cost one can measure.
-        self._normalizes = not isinstance(self.normalization, nn.Identity)
+        self.normalizes = not isinstance(self.normalization, nn.Identity)
 
     def forward(self, x: Tensor, twice: bool = False) -> Tensor:
         x = self.linear(x)
-        return self.activation(self.normalization(x) if self._normalizes else x)
+        return self.activation(self.normalization(x) if self.normalizes else x)
 
 
 def _laws(path: str, layer: nn.Module) -> dict[str, Law]:

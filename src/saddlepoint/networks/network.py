@@ -4,7 +4,7 @@ Both are final: a family gives the layers they are made of.
 """
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -37,11 +37,13 @@ class Generator(nn.Module):
         self.shape = tuple(shape)
         self.leading = tuple(leading)
         self.body = body
+        # A faster way from latents to what the body makes of them, once a family has given one.
+        self.fused: Callable[[Tensor], Tensor] | None = None
         self._remembering = remembering(self)
 
     def forward(self, latents: Tensor) -> Tensor:
         _check("latents", latents, self.leading, (self.latent,))
-        made: Tensor = self.body(latents)
+        made: Tensor = self.body(latents) if self.fused is None else self.fused(latents)
         return made if made.shape[latents.ndim - 1 :] == self.shape else torch.reshape(made, (*latents.shape[:-1], *self.shape))
 
     def observe(self) -> None:
@@ -88,6 +90,8 @@ class Discriminator(nn.Module):
         self.flat = flat
         self.twice_differentiated = twice_differentiated
         self.block_names = numbered(len(blocks))
+        # A faster way from examples to scores, once a family has given one; it keeps no features and is differentiable once.
+        self.fused: Callable[[Tensor], Tensor] | None = None
         self._remembering = remembering(self)
 
     @property
@@ -105,6 +109,8 @@ class Discriminator(nn.Module):
         _check("images", image, self.leading, self.shape)
         twice = self._differentiates_twice(image)
         x = image.flatten(len(self.leading) + 1) if self.flat else image
+        if self.fused is not None and not features and not self._gives_input_gradients(image):
+            return Judgement(torch.reshape(self.fused(x), image.shape[: len(self.leading) + 1]), {})
         kept: dict[str, Tensor] = {}
         for name, block in zip(self.block_names, self.blocks, strict=True):
             x = block(x, twice)
@@ -123,8 +129,11 @@ class Discriminator(nn.Module):
             layer.forget()
 
     def _differentiates_twice(self, image: Tensor) -> bool:
+        return self.twice_differentiated and self._gives_input_gradients(image)
+
+    def _gives_input_gradients(self, image: Tensor) -> bool:
         # A frozen discriminator's pass is the generator's turn: its images take a gradient, but only once.
-        return self.twice_differentiated and image.requires_grad and next(self.parameters()).requires_grad
+        return image.requires_grad and next(self.parameters()).requires_grad
 
 
 class Head(nn.Module):
@@ -182,6 +191,24 @@ class Networks(Record):
     @abstractmethod
     def problems(self, shape: int | Sequence[int]) -> list[str]:
         """Why no pair can be built for examples of this shape (or images of this resolution), one line each; [] if one can."""
+
+    def fuse(self, network: Generator | Discriminator) -> None:
+        """Give a network of stacked replicas the family's fused form, where it has one for its layers.
+
+        Raises:
+            NoKernel: it has one, and this machine cannot make it.
+        """
+
+    def compile(self, network: Generator | Discriminator, rows: int) -> float:
+        """Have `torch.compile` write a network of stacked replicas, where the family has a form for it; the seconds that took.
+
+        Args:
+            rows: samples of the batch it is tried with; another shape is compiled when it is met.
+
+        Raises:
+            NoKernel: torch cannot compile here.
+        """
+        return 0.0
 
     @abstractmethod
     def generator(self, shape: Sequence[int], streams: Streams) -> Generator:

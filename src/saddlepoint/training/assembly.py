@@ -12,6 +12,7 @@ from saddlepoint.errors import InputError
 from saddlepoint.games.players import Player, Turn
 from saddlepoint.games.shares import Share, stretches, views
 from saddlepoint.games.two_players import TwoPlayers
+from saddlepoint.networks.kernel_library import NoKernel
 from saddlepoint.networks.network import Discriminator, Generator, share_batch
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.processes import ALONE, Processes
@@ -94,6 +95,26 @@ def build_networks(recipe: Recipe, shape: tuple[int, ...], device: torch.device)
         if channels_last and len(shape) == 3:
             _to_channels_last(network)
     return networks
+
+
+def choose_kernels(recipe: Recipe, networks: Sequence[Generator | Discriminator], device: torch.device) -> str | None:
+    """Give stacked networks the kernels of the recipe, where they have such; a line on what that took, or why they stay plain.
+
+    Only replicas: a lone run's bits do not depend on whether there is a compiler.
+    """
+    if not recipe.replicated or recipe.kernels == "plain" or device.type != "cpu" or recipe.precision == "bfloat16":
+        return None
+    try:
+        if recipe.kernels == "compiled":
+            seconds = sum(recipe.networks.compile(network, recipe.schedule.batch) for network in networks)
+            return f"kernels: torch.compile took {seconds:.0f} s, and will again for other shapes" if seconds else None
+        for network in networks:
+            recipe.networks.fuse(network)
+    except NoKernel as error:
+        for network in networks:
+            network.fused = None
+        return f"kernels: {recipe.kernels} is not to be had, since {error}; the plain layers train, more slowly"
+    return None
 
 
 def build_game(

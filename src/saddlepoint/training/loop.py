@@ -97,7 +97,7 @@ def train(recipe: Recipe, out: Path, observer: Observer | None = None, processes
         _note_session(session, folder)
         write_recipe(folder, recipe)
         with _disk_told(folder), Events(folder.events) as events:
-            _play(session, folder, events, observer, measuring)
+            _play(session, folder, events, observer, measuring, warnings=session.warnings)
     return out
 
 
@@ -127,12 +127,12 @@ def resume(run: Path, updates: int | None = None, observer: Observer | None = No
         source = recipe.data.open(observer.reading)
         refuse_other_data(source, read_environment(folder)["data"]["digest"])
         session = _session(recipe, source, processes)
-        warnings: list[str] = []
+        warnings = list(session.warnings)
         if snapshot is None:
             _warm_start(session, first_weights)
         else:
             session.restore(snapshot)
-            warnings = _changes(snapshot.state["made_under"], _made_under(session)) + _ended_rates(recipe)
+            warnings += _changes(snapshot.state["made_under"], _made_under(session)) + _ended_rates(recipe)
         measuring = _measuring(session, observer)
         best = _best(snapshot)
     if not processes.first:
@@ -294,7 +294,8 @@ def _made_under(session: Session) -> dict[str, Any]:
     """What the bits of a run depend on, besides its recipe, its data and the machine."""
     threads = choose_threads(session.recipe, session.source)
     world = session.streams.processes.world
-    return {"threads": threads, "device": str(session.device), "torch": torch.__version__, "processes": world}
+    kernels = {"kernels": session.kernels} if session.frozen is not None else {}
+    return {"threads": threads, "device": str(session.device), "torch": torch.__version__, "processes": world, **kernels}
 
 
 def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -14,7 +14,7 @@ from saddlepoint.optimizers.state import load_optimizer_state, optimizer_state
 from saddlepoint.processes import ALONE, Processes
 from saddlepoint.recipe import Recipe
 from saddlepoint.rounds import State
-from saddlepoint.training.assembly import DTYPES, build_game, build_networks, choose_device, streams_of
+from saddlepoint.training.assembly import DTYPES, build_game, build_networks, choose_device, choose_kernels, streams_of
 from saddlepoint.training.average import Average
 from saddlepoint.training.checkpoints import Snapshot, copy_into
 from saddlepoint.training.frozen import Ended, Frozen
@@ -35,6 +35,8 @@ class Session:
         self.device = choose_device(recipe.device)
         self.streams = streams_of(recipe, self.device, DTYPES[recipe.precision], processes)
         generator, discriminator = build_networks(recipe, source.shape, self.device)
+        told = choose_kernels(recipe, (generator, discriminator), self.device)
+        self.warnings = () if told is None else (told,)
         self.game = build_game(recipe, generator, discriminator, self.device, processes)
         decay = one_or_all([member.average.decay for member in recipe.members()], placing(self.device, DTYPES[recipe.precision]))
         self.average = Average(generator, decay) if recipe.average.decay > 0 else None
@@ -60,6 +62,14 @@ class Session:
     def replicas(self) -> int:
         """How many games are played at once."""
         return math.prod(self.streams.leading)
+
+    @property
+    def kernels(self) -> str:
+        """What computes the networks: `fused` or `compiled`, where at least one of them is, or `plain`."""
+        networks = (self.game.generator, self.game.discriminator)
+        if all(network.fused is None for network in networks):
+            return "plain"
+        return "compiled" if self.recipe.kernels == "compiled" else "fused"
 
     @property
     def images(self) -> int:
