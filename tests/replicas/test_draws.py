@@ -31,7 +31,7 @@ METHODS = ("normal", "uniform", "integers", "order", "rows")
 
 
 def test_how_many() -> None:
-    drawing = {name for name in vars(Streams) if not name.startswith("_")} - {"state", "load_state", "apart"}
+    drawing = {name for name in vars(Streams) if not name.startswith("_")} - {"state", "load_state", "apart", "whole"}
     assert drawing == set(METHODS)
     assert all(any(kind.split()[-1] == name or kind.split()[0] == name for kind in KINDS) for name in METHODS)
     assert len(KINDS) == 12
