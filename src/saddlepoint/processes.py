@@ -25,6 +25,8 @@ from torch.distributed.rendezvous import rendezvous
 from saddlepoint.errors import Elsewhere, Gone, InputError
 
 JOINING_SECONDS = 60.0
+# All have joined by then: one that does not connect has died meanwhile.
+CONNECTING_SECONDS = 15.0
 # The others wait while the first draws pictures, or computes what measures make of gathered features.
 ANSWERING_SECONDS = 1800.0
 GRACE_SECONDS = 5.0
@@ -140,8 +142,8 @@ class Processes:
 
     def said(self, text: str) -> list[str]:
         """What each of them says, by rank."""
-        written = self.each(torch.tensor(list(text.encode()), dtype=torch.uint8))
-        return [bytes(letters.tolist()).decode() for letters in written]
+        written = self.each(torch.tensor(list(text.encode(errors="surrogatepass")), dtype=torch.uint8))
+        return [bytes(letters.tolist()).decode(errors="surrogatepass") for letters in written]
 
     def each(self, rows: Tensor) -> list[Tensor]:
         """What each of them holds, by rank, without gradient: `[n, …]` of any n, the rest of the shape the same.
@@ -325,14 +327,16 @@ def _joined(world: int) -> Processes:
     if cards:
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")) % cards)
     backend = "cpu:gloo,cuda:nccl" if cards and dist.is_nccl_available() else "gloo"
+    processes, connecting = Processes(rank, world, members, store), timedelta(seconds=CONNECTING_SECONDS)
     try:
-        dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=limit)
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world, timeout=connecting)
     except RuntimeError as error:
-        raise Gone(str(error)) from error
+        told = processes.lost(str(error))
+        raise (Elsewhere if told is None else InputError([f"{told}; start them again"])) from error
     # Before torch 2.14 it has the second name.
     set_timeout = getattr(dist, "set_timeout", None) or dist.distributed_c10d._set_pg_timeout
     set_timeout(timedelta(seconds=ANSWERING_SECONDS))
-    return Processes(rank, world, members, store)
+    return processes
 
 
 def _called(store: Store, rank: int, world: int) -> tuple[Member, ...]:
