@@ -84,7 +84,7 @@ def test_a_written_recipe_has_every_field_and_the_sections_of_the_design() -> No
         "data networks objective penalties weightings projections optimizers gradients schedule average log samples checkpoints "
         "measures"
     )
-    rest = "seed seeds vary replicas device precision threads memory_format fused from"
+    rest = "seed seeds vary replicas device precision threads memory_format fused kernels from"
     assert list(mapping) == [*sections.split(), *rest.split()]
     assert list(mapping["optimizers"]["generator"]) == ["name", *OPTIMIZERS["adam"].model_fields]
     assert mapping["from"] is None
