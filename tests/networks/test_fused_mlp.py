@@ -186,6 +186,14 @@ def test_a_game_is_the_plain_game(name: str, kernels: str) -> None:
     assert far(states[kernels], states["plain"]) < 1e-12
 
 
+def test_a_penalty_of_the_generator_on_input_gradients_keeps_the_discriminator_plain() -> None:
+    recipe = load("wegan", ["seeds=0..1", "batch=4", "penalties={generator: [{name: r2}]}"])
+    session = Session(recipe, recipe.data.open())
+    assert session.game.generator.fused is not None
+    assert session.game.discriminator.fused is None
+    session.trainer.update()
+
+
 @pytest.fixture
 def fresh(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("SADDLEPOINT_CACHE", str(tmp_path / "cache"))

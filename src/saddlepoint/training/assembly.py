@@ -84,7 +84,7 @@ def build_networks(recipe: Recipe, shape: tuple[int, ...], device: torch.device)
     if problems:
         raise InputError([f"networks: {problem}" for problem in problems])
     initial = streams_of(recipe)
-    twice = any(isinstance(need, InputGradient) for penalty in recipe.penalties_of("discriminator") for need in penalty.needs)
+    twice = _takes_input_gradients(recipe, "discriminator")
     networks = (
         recipe.networks.generator(shape, initial),
         recipe.networks.discriminator(shape, initial, twice_differentiated=twice),
@@ -97,6 +97,10 @@ def build_networks(recipe: Recipe, shape: tuple[int, ...], device: torch.device)
     return networks
 
 
+def _takes_input_gradients(recipe: Recipe, player: Mover) -> bool:
+    return any(isinstance(need, InputGradient) for penalty in recipe.penalties_of(player) for need in penalty.needs)
+
+
 def choose_kernels(recipe: Recipe, networks: Sequence[Generator | Discriminator], device: torch.device) -> str | None:
     """Give stacked networks the kernels of the recipe, where they have such; a line on what that took, or why they stay plain.
 
@@ -104,6 +108,9 @@ def choose_kernels(recipe: Recipe, networks: Sequence[Generator | Discriminator]
     """
     if not recipe.replicated or recipe.kernels == "plain" or device.type != "cpu" or recipe.precision == "bfloat16":
         return None
+    # In its turn the discriminator is frozen, and cannot tell a pass that is differentiated once from one that is twice.
+    if _takes_input_gradients(recipe, "generator"):
+        networks = [network for network in networks if isinstance(network, Generator)]
     try:
         if recipe.kernels == "compiled":
             seconds = sum(recipe.networks.compile(network, recipe.schedule.batch) for network in networks)
