@@ -208,7 +208,8 @@ class PointsWGANGP(Points):
         between = (mix * real + (1 - mix) * fake).requires_grad_()
         (slope,) = torch.autograd.grad(self.discriminator(between).sum(), between, create_graph=True)
         penalty = (slope.norm(dim=1) - 1).square().mean()
-        return self.discriminator(fake).mean() - self.discriminator(real).mean() + 10 * penalty
+        loss: Tensor = self.discriminator(fake).mean() - self.discriminator(real).mean() + 10 * penalty
+        return loss
 
     def loss_g(self, scores: Tensor) -> Tensor:
         return -scores.mean()
