@@ -161,7 +161,7 @@ def _measuring(session: Session, observer: Observer) -> Measuring | None:
     if session.recipe.measures.every is None:
         return None
     watching: Callable[[], Watch] = getattr(observer, "watching", Unwatched)
-    with _threads(choose_threads(session.recipe, session.source)):
+    with _threads(choose_threads(session.recipe, session.source)), _measures_told():
         return Measuring(session.recipe, session.source, watching(), session.streams.processes)
 
 
@@ -248,6 +248,15 @@ def _named(field: str) -> Iterator[None]:
         yield
     except InputError as error:
         raise InputError([f"{field}: {problem}" for problem in error.problems]) from error
+
+
+@contextmanager
+def _measures_told() -> Iterator[None]:
+    """What an evaluation calls `n` is a recipe's `measures.n`."""
+    try:
+        yield
+    except InputError as error:
+        raise InputError([f"measures.{line}" if line.startswith("n: ") else line for line in error.problems]) from error
 
 
 def _note_session(session: Session, folder: Folder) -> None:
