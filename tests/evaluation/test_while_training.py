@@ -148,7 +148,7 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {
         {"measures.best": "maximum-mean-discrepancy.mmd-p-value"},
         "measures.best: maximum-mean-discrepancy.mmd-p-value",
     ),
-    "too many": ({"measures.n": 500}, "n: 500 is more than the 179 held-out samples of digits"),
+    "too many": ({"measures.n": 500}, "measures.n: 500 is more than the 179 held-out samples of digits"),
     "no labels": (
         {"measures.names": ["class-conditional-frechet-distance"], "measures.best": None},
         "class-conditional-frechet-distance: needs labels",
