@@ -25,7 +25,7 @@ __all__ = ["here"]
 
 KILLS = 6
 TOLD_WITHIN_SECONDS = 30.0
-RUN = ("updates=40", "log.every=1", "samples.every=20", "checkpoints.every=4", "checkpoints.keep=3")
+RUN = ("updates=60", "log.every=1", "samples.every=20", "checkpoints.every=4", "checkpoints.keep=3")
 GAME = ("normalization.generator=layer", "normalization.discriminator=spectral", "weightings.generator=wegan")
 TRAIN = ("train", *DIGITS, *RUN, *GAME)
 
@@ -49,9 +49,14 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_first_process_writes_once(unbroken: Path) -> None:
     assert len(events(unbroken, "start")) == 1
-    assert [event["update"] for event in events(unbroken, "progress")] == list(range(1, 41))
-    assert sorted(path.name for path in (unbroken / "samples").iterdir()) == ["000000.png", "000020.png", "000040.png"]
-    assert updates_at_hand(unbroken) == [32, 36, 40]
+    assert [event["update"] for event in events(unbroken, "progress")] == list(range(1, 61))
+    assert sorted(path.name for path in (unbroken / "samples").iterdir()) == [
+        "000000.png",
+        "000020.png",
+        "000040.png",
+        "000060.png",
+    ]
+    assert updates_at_hand(unbroken) == [52, 56, 60]
     assert read_checkpoint(unbroken).state["made_under"]["processes"] == 2
     (session,) = json.loads((unbroken / "environment.json").read_text())["sessions"]
     assert session["processes"] == 2
@@ -63,45 +68,42 @@ def test_killed_at_random_moments_nothing_is_lost(here: Path, unbroken: Path) ->
     seed = int(os.environ.get("SADDLEPOINT_KILL_SEED", "20261124"))
     print(f"SADDLEPOINT_KILL_SEED={seed}")
     draws = random.Random(seed)
-    kills = {0: 0, 1: 0}
-    runs = 0
-    while sum(kills.values()) < KILLS:
-        run = Path(f"run{runs}")
-        runs += 1
-        endure(run, here, draws, kills)
-        assert same(unbroken, run)
-    print(f"kills by rank {kills}, {runs} runs")
-
-
-def endure(run: Path, here: Path, draws: random.Random, kills: dict[int, int]) -> None:
-    """Start a run and go on with it until it is done; most of its lives end by the death of one of its two processes."""
-    while True:
-        begun = (run / "recipe.yaml").exists()
-        launch = Launch(("resume", str(run)) if begun else (*TRAIN, "--out", str(run)), here)
+    run = Path("run")
+    kills: list[int] = []
+    while len(kills) < KILLS:
+        launch = Launch(("resume", "run") if (run / "recipe.yaml").exists() else (*TRAIN, "--out", "run"), here)
         launch.commands[0].wait_for(lambda launch=launch: launch.joined)  # type: ignore[misc]
+        if len(kills) % 2:
+            # Some are killed before they begin to play, the others in the middle of it.
+            before = max(updates_at_hand(run), default=0)
+            launch.commands[0].wait_for(lambda before=before: max(updates_at_hand(run), default=0) > before)  # type: ignore[misc]
+        time.sleep(draws.uniform(0.0, 0.5))
         killed = draws.randrange(2)
-        time.sleep(draws.uniform(0.0, 1.2))
-        if all(command.process.is_alive() for command in launch.commands):
-            launch.commands[killed].signal(signal.SIGKILL)
+        launch.commands[killed].signal(signal.SIGKILL)
         killing = time.monotonic()
         codes = launch.codes
-        if codes == [0, 0]:
-            return
-        assert time.monotonic() - killing < TOLD_WITHIN_SECONDS
+        waited = time.monotonic() - killing
+        print(f"process {killed} killed, codes {codes} after {waited:.1f} s, checkpoints {updates_at_hand(run)}")
         assert codes[killed] == -signal.SIGKILL, launch.errors
-        if codes[1 - killed] == 2:
-            kills[killed] += 1
-            assert_told(launch, killed)
+        assert codes[1 - killed] == 2, launch.errors
+        assert waited < TOLD_WITHIN_SECONDS
+        assert_told(launch, killed)
+        kills.append(killed)
+    assert set(kills) == {0, 1}
+    last = Launch(("resume", "run"), here)
+    assert last.codes == [0, 0], last.errors
+    assert same(unbroken, run)
 
 
 def assert_told(launch: Launch, killed: int) -> None:
     """The one that is left says in one line who is gone, and what goes on."""
-    (line,) = launch.errors
+    # In the first moments torch itself may warn that it waits.
+    (line,) = [line for line in launch.errors if not line.startswith("[W")]
     host, pid, _ = launch.members[killed]
     assert line.startswith(f"saddlepoint: process {killed} (host {host}, pid {pid}) of 2 was killed, or its machine is gone; "), (
         line
     )
-    assert re.search(r"start(?: them)? again$|torchrun --nproc-per-node 2 -m saddlepoint resume run\d+`$", line), line
+    assert re.search(r"start(?: them)? again$|torchrun --nproc-per-node 2 -m saddlepoint resume run`$", line), line
 
 
 @pytest.mark.parametrize(("rank", "number"), [(0, signal.SIGINT), (1, signal.SIGTERM)])
@@ -113,7 +115,7 @@ def test_a_signal_to_one_stops_all_at_one_update(here: Path, unbroken: Path, ran
     stopped, go_on = launch.errors
     last = read_checkpoint(Path("run")).update
     assert stopped == f"stopped at update {last}; a checkpoint is written"
-    assert 4 <= last < 40
+    assert 4 <= last < 60
     assert go_on == "go on with: torchrun --nproc-per-node 2 -m saddlepoint resume run"
     again = Launch(tuple(shlex.split(go_on)[-2:]), here)
     assert again.codes == [0, 0], again.errors
