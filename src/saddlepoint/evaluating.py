@@ -179,7 +179,7 @@ def evaluate_all(subjects: Sequence[Path], out: Path | None, watch: Watch, **ask
             continue
         if (subject / "recipe.yaml").is_file() and (run := open_run(subject)).recipe.vary.fields:
             for values, replicas in run.by_values().items():
-                columns.append(Column(f"{subject} {values}", run.pooled(replicas, watch=watch, **asked), subject / FILE))
+                columns.append(_of_values(run, f"{subject} {values}", replicas, watch, asked))
             continue
         evaluation = evaluate(subject, watch=watch, **asked)
         trained = (subject / "recipe.yaml").is_file()
@@ -188,6 +188,13 @@ def evaluate_all(subjects: Sequence[Path], out: Path | None, watch: Watch, **ask
     if out is not None:
         write_values(out, [value for column in columns for value in column.evaluation.values])
     return columns
+
+
+def _of_values(run: Run, subject: str, replicas: Sequence[int], watch: Watch, asked: Mapping[str, Any]) -> Column:
+    """The replicas under one set of varying values, which may all have diverged."""
+    if run.diverged.issuperset(replicas):
+        return Column(subject, Evaluation((), (f"{subject}: all {len(replicas)} replicas diverged",)), None)
+    return Column(subject, run.pooled(replicas, watch=watch, **asked), run.path / FILE)
 
 
 def _newest(path: Path) -> list[Value]:

@@ -1,6 +1,7 @@
 """The Python API: train a recipe, open a run, sample it, report on it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -18,6 +19,7 @@ from saddlepoint.extractors.extractor import Extractor, FeatureExtractor
 from saddlepoint.networks.network import Discriminator, Generator
 from saddlepoint.recipe import Recipe, load
 from saddlepoint.report.page import write_report
+from saddlepoint.report.replicas import shortened, told
 from saddlepoint.streams import Streams
 from saddlepoint.training import loop, many
 from saddlepoint.training.assembly import DTYPES, build_networks, choose_device, latents_of
@@ -102,6 +104,8 @@ class Run:
         """
         if not self.recipe.replicated:
             raise InputError([f"{self.path}: is one run, without replicas; open it as it is"])
+        if not isinstance(index, int):
+            raise InputError([f"replica: {index!r} is not a place in the axis; give a whole number"])
         if not 0 <= index < self.replicas:
             raise InputError([f"replica: {index} is not there; the run has replicas 0 to {self.replicas - 1}"])
         holder, row = self, index
@@ -222,15 +226,18 @@ class Run:
             given = {"against": against, "extractor": extractor, "n": n, "weights": weights, "checkpoint": checkpoint}
             return self._evaluate_replicas(measures, watch, **given, seed=seed, split=split)
         request = Request(measures, extractor, n, seed, split, watch or Unwatched())
-        networks = self._networks(weights, checkpoint)
+        (evaluation,) = self._answers(request, [self._networks(weights, checkpoint)], against)
+        add_values(self.path, evaluation.values)
+        return evaluation
+
+    def _answers(self, request: Request, judged: Sequence[Networks], against: Against | None) -> list[Evaluation]:
+        """What is asked of each, against the run's own data or other samples."""
         if against is None:
             own = self.recipe.data.open()
             loop.refuse_other_data(own, read_environment(open_folder(self.path))["data"]["digest"])
-            evaluation = answer(request, networks, own, own_data=True)
-        else:
-            evaluation = answer(request, networks, against_named(against, networks.shape, request.watch), own_data=False)
-        add_values(self.path, evaluation.values)
-        return evaluation
+            return [answer(request, networks, own, own_data=True) for networks in judged]
+        others = against_named(against, judged[0].shape, request.watch)
+        return [answer(request, networks, others, own_data=False) for networks in judged]
 
     def _evaluate_replicas(self, measures: Named, watch: Watch | None, **given: Any) -> Evaluation:
         """Every replica's values, and of each quantity the mean over them."""
@@ -246,19 +253,69 @@ class Run:
         """
         groups: dict[str, list[int]] = {}
         for index, values in enumerate(self.recipe.axis()[1]):
-            told = ", ".join(f"{field.rpartition('.')[2]}={value}" for field, value in values.items())
-            groups.setdefault(told, []).append(index)
+            label = ", ".join(f"{field}={told(value)}" for field, value in shortened(values).items())
+            groups.setdefault(label, []).append(index)
         return groups
 
-    def pooled(self, indices: Iterable[int], measures: Named = None, **asked: Any) -> Evaluation:
+    def pooled(
+        self,
+        indices: Iterable[int],
+        measures: Named = None,
+        *,
+        against: Against | None = None,
+        weights: Weights = "average",
+        checkpoint: Checkpoint = None,
+        watch: Watch | None = None,
+        **asked: Any,
+    ) -> Evaluation:
         """Of each quantity the mean over some replicas, with its standard error, and their single values in its details.
+
+        A replica that diverged is left out, and a note counts them.
 
         Args:
             asked: as for `evaluate`.
+
+        Raises:
+            InputError: all of them diverged, or as `evaluate`.
         """
-        pooled = over_replicas([self.replica(index).evaluate(measures, **asked) for index in indices], str(self.path))
+        indices = list(indices)
+        alive = [index for index in indices if index not in self.diverged]
+        if not alive:
+            raise InputError([f"{self.path}: all {len(indices)} replicas diverged; there is nothing to measure"])
+        request = Request(measures, watch=watch or Unwatched(), **asked)
+        judged = [self._replica_networks(index, weights, checkpoint) for index in alive]
+        pooled = over_replicas(self._answers(request, judged, against), str(self.path), diverged=len(indices) - len(alive))
         add_values(self.path, pooled.values)
         return pooled
+
+    @property
+    def diverged(self) -> frozenset[int]:
+        """The replicas that diverged, by their places in the axis, as the newest checkpoints and logs of the run know."""
+        found: set[int] = set()
+        for holder, first in [(part, int(part.path.name.partition("-")[0])) for part in self.parts] or [(self, 0)]:
+            if not holder.recipe.replicated:
+                found |= {first} if many.end_of(holder.path) == "diverged" else set()
+            elif updates_at_hand(holder.path):
+                ended = read_checkpoint(holder.path, only="generator").state.get("diverged", [])
+                found |= {first + one["replica"] for one in ended}
+        return frozenset(found)
+
+    def _replica_networks(self, index: int, weights: Weights, checkpoint: Checkpoint) -> Networks:
+        """One replica's networks, taken out of the stack it was trained in."""
+        holder, row = self._part_with(index) if self.parts else (self, index)
+        if not holder.recipe.replicated:
+            return holder._networks(weights, checkpoint)
+        stacked, member = holder._networks(weights, checkpoint), self.recipe.part(index, index + 1)
+        generator, discriminator = build_networks(member, stacked.shape, choose_device(member.device))
+        _take_row(generator, stacked.generator, row)
+        _take_row(discriminator, stacked.discriminator(), row)
+        return replace(
+            stacked,
+            recipe=member,
+            generator=generator,
+            discriminator=lambda: discriminator,
+            provenance={**stacked.provenance, "run": str(self.path), "recipe": member.digest(), "replica": index},
+        )
 
     def resume(self, updates: int | None = None, observer: Observer | None = None) -> "Run":
         """Go on training; see `saddlepoint.training.many.resume`."""
@@ -301,6 +358,11 @@ class Run:
         generator, _ = build_networks(self.recipe, self._shape(snapshot), choose_device(self.recipe.device))
         _fill(generator, snapshot, name)
         return generator.requires_grad_(False).eval()
+
+
+def _take_row(lone: nn.Module, stacked: nn.Module, row: int) -> None:
+    lone.load_state_dict({name: tensor[row] for name, tensor in stacked.state_dict().items()})
+    lone.requires_grad_(False).eval()
 
 
 def _fill(network: nn.Module, snapshot: Snapshot, name: str) -> None:

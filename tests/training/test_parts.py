@@ -1,5 +1,6 @@
 """How replicas are spread: chunks, processes, memory; and the runs that come of it."""
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,10 +9,11 @@ from typing import Any
 import pytest
 import torch
 
-from saddlepoint.errors import InputError
+from saddlepoint.errors import Diverged, InputError
 from saddlepoint.recipe import load
 from saddlepoint.run import open_run
 from saddlepoint.training import many, parts
+from saddlepoint.training.checkpoints import updates_at_hand
 from saddlepoint.training.parts import Part, Plan, plan
 
 POINTS: Mapping[str, Any] = {
@@ -131,3 +133,57 @@ def test_a_warm_start_serves_every_replica(tmp_path: Path) -> None:
     recipe = load(dict(POINTS), ["seeds=0..1", "replicas.chunk=2", "updates=1", f"from={donor}"])
     run = open_run(many.train(recipe, tmp_path / "run"))
     assert torch.allclose(run.sample(5), open_run(donor).sample(5, weights="average").expand(2, 5, 2), atol=0.05)
+
+
+UNSTABLE = {"weightings": {"generator": {"name": "importance", "space": "probability"}}, "log": {"every": 2}}
+
+
+@pytest.fixture(scope="module")
+def half_diverged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Replicas 0 and 1 are fine, 2 and 3 diverge at once."""
+    recipe = load({**POINTS, **UNSTABLE}, ["seeds=0..1", "optimizers.discriminator.lr=[1e-4, 50]", "replicas.chunk=4"])
+    return many.train(recipe, tmp_path_factory.mktemp("half") / "run")
+
+
+def test_what_diverged_is_measured_with_nobody(half_diverged: Path) -> None:
+    run = open_run(half_diverged)
+    assert run.diverged == {2, 3}
+    pooled = run.pooled(range(4), ["wasserstein-distance"], n=40)["wasserstein-distance"]
+    assert pooled.details["values"] == [
+        run.replica(i).evaluate(["wasserstein-distance"], n=40)["wasserstein-distance"].mean for i in (0, 1)
+    ]
+    assert "2 of 4 replicas diverged and are not in the mean." in pooled.notes
+    with pytest.raises(InputError, match="all 2 replicas diverged"):
+        run.pooled([2, 3], ["wasserstein-distance"], n=40)
+
+
+def test_a_diverged_replica_alone_ends_where_it_did(half_diverged: Path) -> None:
+    alone = open_run(half_diverged).replica(3)
+    *_, last = (json.loads(line) for line in (alone.path / "events.jsonl").read_text().splitlines())
+    assert last["event"] == "diverged"
+    assert all(update <= last["update"] for update in updates_at_hand(alone.path))
+
+
+def test_an_opened_replica_that_was_trained_further_is_not_thrown_away(half_diverged: Path) -> None:
+    run = open_run(half_diverged)
+    further = run.replica(0).resume(updates=8)
+    with pytest.raises(InputError, match="was trained further since it was opened"):
+        run.replica(0)
+    assert updates_at_hand(further.path)[-1] == 8
+    assert run.pooled([0, 1], ["wasserstein-distance"], n=40).values
+    with pytest.raises(InputError, match="is not a place in the axis"):
+        run.replica("first")  # type: ignore[arg-type]
+
+
+def test_a_donor_of_many_is_refused(half_diverged: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"from: .*has many replicas"):
+        many.train(load(dict(POINTS), ["seeds=0..3", "replicas.chunk=4", f"from={half_diverged}"]), tmp_path / "run")
+
+
+def test_all_diverged_is_an_outcome_also_in_parts(tmp_path: Path) -> None:
+    recipe = load({**POINTS, **UNSTABLE}, ["seeds=0..1", "optimizers.discriminator.lr=50", "replicas.chunk=1"])
+    with pytest.raises(Diverged):
+        many.train(recipe, tmp_path / "run")
+    with pytest.raises(Diverged):
+        many.resume(tmp_path / "run", updates=9)
+    assert open_run(tmp_path / "run").report().is_file()

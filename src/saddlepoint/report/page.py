@@ -271,7 +271,7 @@ def _curves(reading: Reading) -> str:
     if not groups:
         return '<section id="curves"><h2>Curves</h2><p class="label">No progress has been logged yet.</p></section>'
     ended = log.diverged[0] if log.diverged is not None and not reading.replicas else None
-    last = max([entry.update for entry in log.progress] + [entry.update for entry in log.measured])
+    last = max([entry.update for entry in log.progress] + [entry.update for entry in log.measured], default=0)
     drawn = "".join(
         f'<h3>{escape(group)}</h3><div class="charts">{"".join(draw(chart, max(last, ended or 0), ended) for chart in found)}</div>'
         for group, found in groups.items()

@@ -229,7 +229,11 @@ def _first_weights(recipe: Recipe) -> Snapshot | None:
     if recipe.warm_start is None:
         return None
     with _named("from"):
-        return read_checkpoint(open_folder(Path(recipe.warm_start)).path)
+        donor = open_folder(Path(recipe.warm_start))
+        if stored_recipe(donor).replicated:
+            cure = f"`saddlepoint runs {recipe.warm_start} --replica I` opens one, which can be named"
+            raise InputError([f"{recipe.warm_start}: has many replicas; {cure}"])
+        return read_checkpoint(donor.path)
 
 
 def _warm_start(session: Session, first_weights: Snapshot | None) -> None:
@@ -531,7 +535,8 @@ class _Log:
             values=values,
             time={"seconds": round(self._clock.seconds, 3), "images_per_second": round(rate, 1)},
         )
-        self._observer.logged(update, {name: _middle(value) for name, value in values.items()}, rate)
+        ended = {} if self._session.frozen is None else self._session.frozen.ended
+        self._observer.logged(update, {name: _middle(value, ended) for name, value in values.items()}, rate)
 
     def _samples(self, update: int) -> None:
         if not self._writes:
@@ -546,11 +551,11 @@ def _logged(value: Tensor) -> float | list[float]:
     return value.item() if value.ndim == 0 else [float(f"{number:.6g}") for number in value.tolist()]
 
 
-def _middle(value: float | list[float]) -> float:
-    """The median over the replicas that are finite, for who watches."""
+def _middle(value: float | list[float], ended: Mapping[int, object]) -> float:
+    """The median over the replicas that go on, for who watches."""
     if not isinstance(value, list):
         return value
-    finite = [number for number in value if math.isfinite(number)]
+    finite = [number for replica, number in enumerate(value) if replica not in ended and math.isfinite(number)]
     return statistics.median(finite) if finite else math.nan
 
 

@@ -112,13 +112,24 @@ def _seen(folder: Folder, parts: Iterable[Part]) -> dict[Part, int]:
     return {part: next(iter(updates_at_hand(folder.path / FOLDER / part.name)[-1:]), 0) for part in parts}
 
 
-def _over(part: Path, last: int) -> bool:
-    """Whether a part came to its end, by the last line of its log: trained to update `last`, or diverged."""
+def end_of(run: Path) -> str | None:
+    """How a run ended, by the last line of its log: `done` or `diverged`; None where it has not."""
+    event = _last_event(run)
+    return event["event"] if event.get("event") in ("done", "diverged") else None
+
+
+def _last_event(run: Path) -> dict[str, Any]:
     try:
-        *_, line = (part / "events.jsonl").read_bytes().splitlines()
+        *_, line = (run / "events.jsonl").read_bytes().splitlines()
         event = json.loads(line)
     except (OSError, ValueError):
-        return False
+        return {}
+    return event if isinstance(event, dict) else {}
+
+
+def _over(part: Path, last: int) -> bool:
+    """Whether a part came to its end: trained to update `last`, or diverged."""
+    event = _last_event(part)
     return bool(event.get("event") == "diverged" or (event.get("event") == "done" and event.get("update", 0) >= last))
 
 
@@ -128,8 +139,9 @@ def _train_parts(recipe: Recipe, folder: Folder, spread: Plan, observer: Observe
     fleet = Fleet(recipe, folder, observer, done, updates)
     with loop.stopping() as stopped:
         fleet.play([part for part in spread.parts if not _over(folder.path / FOLDER / part.name, last)], spread.processes, stopped)
-    if len(fleet.diverged) == len(spread.parts):
-        raise fleet.diverged[spread.parts[0]]
+    ends = [_last_event(folder.path / FOLDER / part.name) for part in spread.parts]
+    if all(end.get("event") == "diverged" for end in ends):
+        raise Diverged(ends[0]["term"], ends[0]["update"])
 
 
 @dataclass
@@ -157,7 +169,7 @@ class Fleet:
     observer: Observer
     at: dict[Part, int]
     updates: int | None
-    diverged: dict[Part, Diverged] = field(default_factory=dict)
+    stopping: bool = False
     _latest: dict[Part, Mapping[str, Any]] = field(default_factory=dict)
     _told: int = 0
 
@@ -172,11 +184,10 @@ class Fleet:
         reports: queue.Queue[Report] = queue.Queue()
         workers = [self._hired(reports) for _ in range(min(processes, len(waiting)))]
         problems: list[str] = []
-        interrupted = False
         try:
             while any(worker.process.returncode is None for worker in workers):
-                if (stopped() or problems) and not interrupted:
-                    interrupted = True
+                if (stopped() or problems) and not self.stopping:
+                    self.stopping = True
                     waiting.clear()
                     for worker in workers:
                         _ask_to_stop(worker)
@@ -252,21 +263,27 @@ class Fleet:
         if part is None:
             return []
         if report["what"] == "diverged":
-            self.diverged[part] = Diverged(report["term"], report["update"])
             self.at[part] = self.recipe.schedule.updates
-            self.observer.warned(f"replicas {part.name}: diverged: {self.diverged[part]}")
+            self.observer.warned(f"replicas {part.name}: diverged: {Diverged(report['term'], report['update'])}")
         if report["what"] == "done":
             self.at[part] = self.recipe.schedule.updates
-        return list(report.get("problems", []))
+        whole = resume_command(self.folder.path)
+        if report["what"] == "interrupted" and not self.stopping:
+            what = f"process {worker.process.pid} that trained replicas {part.name} was asked to stop"
+            return [f"{self.folder.path}: {what}; the others stop too; `{whole}` goes on"]
+        # A part is no run that a person knows of.
+        known = resume_command(self.folder.path / FOLDER / part.name)
+        return [problem.replace(known, whole) for problem in report.get("problems", [])]
 
     def _lost(self, worker: Worker, needed: bool) -> list[str]:
         """A worker's reports have ended: well, when it had nothing left to do and nobody waits for it."""
         code = worker.process.wait()
-        if worker.part is None and not needed:
+        asked = self.stopping and code == -signal.SIGTERM
+        if asked or (worker.part is None and not needed):
             return []
         how = signal.Signals(-code).name if code < 0 else f"exit code {code}"
         of = f" that trained replicas {worker.part.name}" if worker.part is not None else ""
-        then = f"the others wrote a checkpoint; `{resume_command(self.folder.path)}` goes on"
+        then = f"the others stop too; `{resume_command(self.folder.path)}` goes on"
         return [f"{self.folder.path}: process {worker.process.pid}{of} ended ({how}); {then}"]
 
     def _update(self) -> int:

@@ -3,18 +3,19 @@
 import json
 import re
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from saddlepoint.errors import InputError
 from saddlepoint.recipe import Recipe
 from saddlepoint.storage import replace_file
 from saddlepoint.training.assembly import latents_of
 from saddlepoint.training.checkpoints import Snapshot, read_checkpoint, updates_at_hand, write_checkpoint
-from saddlepoint.training.folder import Folder, write_recipe
+from saddlepoint.training.folder import Folder, read_environment, write_recipe
 from saddlepoint.training.samples import draw_samples
 from saddlepoint.training.session import Session
 
@@ -73,7 +74,11 @@ def extract(run: Path, row: int, recipe: Recipe, place: Path) -> Path:
 
     All checkpoints at hand come along, the log with this replica's numbers, and a picture of the newest samples.
     """
-    at_hand = updates_at_hand(run)
+    lines = (run / "events.jsonl").read_bytes().splitlines(keepends=True)
+    end = _end_of(lines, row)
+    at_hand = [update for update in updates_at_hand(run) if end is None or update <= end]
+    if _trained_further(place, run):
+        raise InputError([f"{place}: was trained further since it was opened; move it elsewhere to open the replica anew"])
     if at_hand and updates_at_hand(place) == at_hand:
         return place
     partial = place.with_name(f".{place.name}.partial")
@@ -81,7 +86,6 @@ def extract(run: Path, row: int, recipe: Recipe, place: Path) -> Path:
     (partial / "samples").mkdir(parents=True)
     write_recipe(Folder(partial), recipe)
     shutil.copy(run / "environment.json", partial / "environment.json")
-    lines = (run / "events.jsonl").read_bytes().splitlines(keepends=True)
     written = _write_events(lines, row, partial / "events.jsonl")
     for update in at_hand:
         snapshot = alone(read_checkpoint(run, update), row, recipe)
@@ -94,6 +98,20 @@ def extract(run: Path, row: int, recipe: Recipe, place: Path) -> Path:
     return place
 
 
+def _end_of(lines: Sequence[bytes], row: int) -> int | None:
+    """The update at which a replica diverged: what comes after it is no part of its run."""
+    events = (json.loads(line) for line in lines if b'"replica diverged"' in line)
+    return next((int(event["update"]) for event in events if event["replica"] == row), None)
+
+
+def _trained_further(place: Path, run: Path) -> bool:
+    """Whether a session of its own has played in an opened replica's folder."""
+    if not place.is_dir():
+        return False
+    known = read_environment(Folder(run))["sessions"]
+    return any(session not in known for session in read_environment(Folder(place))["sessions"])
+
+
 def _draw(folder: Path, recipe: Recipe, update: int) -> None:
     session = Session(recipe, recipe.data.open())
     session.restore(read_checkpoint(folder, update))
@@ -104,10 +122,12 @@ def _write_events(lines: list[bytes], row: int, path: Path) -> dict[int, int]:
     """Write a replica's events; the length of its log by the length of the whole one, after each line."""
     content, read = b"", 0
     lengths = {0: 0}
+    ended = False
     for line in lines:
         read += len(line)
-        event = _event_of(json.loads(line), row)
+        event = None if ended else _event_of(json.loads(line), row)
         if event is not None:
+            ended = event["event"] == "diverged"
             content += json.dumps(event, ensure_ascii=False).encode() + b"\n"
         lengths[read] = len(content)
     replace_file(path, content)
