@@ -204,7 +204,7 @@ def test_what_cannot_be_shown_is_refused() -> None:
     with pytest.raises(InputError, match="support-size: needs generator"):
         demonstrate(world, ["support-size"])
     with pytest.raises(InputError, match="not a known measure"):
-        demonstrate(world, ["fid"])
+        demonstrate(world, ["frechet"])
 
 
 def test_the_command_on_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,13 +51,16 @@ MORE: dict[str, dict[str, Any]] = {
 }
 
 # A discriminator with batch norm does not see where its batch lies, so the generator's last bias has a gradient of nothing but
-# rounding, and Adam makes whole steps of it: there, and only there, no order of sums gives the same weights.
+# rounding; and of a critic's last bias the hinge (inside its margin) and the Wasserstein loss see nothing: the sides cancel. Adam
+# makes whole steps of such rounding: there, and only there, no order of sums gives the same weights.
 UNSEEN_SHIFT = {f"optimizers.{player}": {"name": "sgd", "lr": 1e-2} for player in PLAYERS}
 
 
 def _cases() -> list[Case]:
     methods = [(room, name) for room, name in METHODS if room != "networks"]
-    cases = [Case(room, name, MORE.get(name, {slot: {"name": name} for slot in SLOTS[room]})) for room, name in methods]
+    fields = {name: MORE.get(name, {slot: {"name": name} for slot in SLOTS[room]}) for room, name in methods}
+    unseen = dict.fromkeys(("hinge", "wasserstein"), UNSEEN_SHIFT)
+    cases = [Case(room, name, {**fields[name], **unseen.get(name, {})}) for room, name in methods]
     for family in [name for name, record in NETWORKS.items() if record.stacks]:
         for name in get_args(NormalizationName):
             networks = {"family": family, "width": 6, "depth": 2, "normalization": dict.fromkeys(PLAYERS, name)}

@@ -35,6 +35,7 @@ class Mlp(Networks):
 
     Source: Goodfellow et al. 2014; sizes of Pantazis et al., "Training GANs with weights".
 
+    >>> import torch
     >>> record = Mlp()
     >>> record.generator((2,), Streams(0))(torch.zeros(5, 2)).shape, record.discriminator((2,), Streams(0))(torch.zeros(5, 2)).shape
     (torch.Size([5, 2]), torch.Size([5]))
