@@ -107,11 +107,13 @@ class PolynomialAbout:
         product = (x.points @ y.points.T).double()
         if self.degree == 1:
             return product
-        below = (x.along + self.base)[:, None] + y.along
-        power, total = below, torch.add(product, below, alpha=self.degree)
-        for chosen in range(2, self.degree):
-            power = below * power
-            total.mul_(product).add_(power, alpha=math.comb(self.degree, chosen))
+        n = self.degree
+        # n times b, so that a power of it is added in the pass that makes it: what is read and written costs as much as the products.
+        below = (n * (x.along + self.base))[:, None] + n * y.along
+        power, total = below, product + below
+        for chosen in range(2, n):
+            total.mul_(product).addcmul_(power, below, value=math.comb(n, chosen) / n**chosen)
+            power = power if chosen == n - 1 else power * below
         powers = range(1, self.degree)
         left, right = (torch.stack([side.along**k for k in powers]) for side in (x, y))
         return total.mul_(product).addmm_(left.T @ self._mixed(), right)
