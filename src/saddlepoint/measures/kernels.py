@@ -108,7 +108,7 @@ class PolynomialAbout:
         if self.degree == 1:
             return product
         n = self.degree
-        # n times b, so that a power of it is added in the pass that makes it: what is read and written costs as much as the products.
+        # n times b, so that a power of it is added in the pass that makes it: reading and writing costs as much as the products.
         below = (n * (x.along + self.base))[:, None] + n * y.along
         power, total = below, product + below
         for chosen in range(2, n):
