@@ -67,6 +67,9 @@ FILE = "recipe.yaml"
 # What cannot change the result, and so is no part of a run's identity.
 NOT_IDENTITY = ("device", "threads", "log", "samples", "checkpoints", "measures", "replicas", "kernels")
 
+# What a replica's lone recipe has in place of the fields that describe many.
+ALONE: Mapping[str, Any] = {"seeds": None, "vary": Vary(), "replicas": Replicas()}
+
 # More than a system may give a process ends it without a word.
 MOST_THREADS = 1024
 
@@ -179,13 +182,12 @@ class Recipe(Section):
         """
         if not self.replicated:
             return (self,)
-        alone: dict[str, Any] = {"seeds": None, "vary": Vary(), "replicas": Replicas()}
         with_values: dict[str, Recipe] = {}
         members = []
         for seed, values in zip(*self.axis(), strict=True):
             key = json.dumps(values)
             if key not in with_values:
-                with_values[key] = _with_values(self, values).model_copy(update=alone)
+                with_values[key] = _with_values(self, values).model_copy(update=ALONE)
             members.append(with_values[key].model_copy(update={"seed": seed}))
         return tuple(members)
 
@@ -202,8 +204,7 @@ class Recipe(Section):
         """
         seeds, values = self.axis()
         if stop - start == 1:
-            alone = {"seed": seeds[start], "seeds": None, "vary": Vary(), "replicas": Replicas()}
-            return _with_values(self, values[start]).model_copy(update=alone)
+            return _with_values(self, values[start]).model_copy(update={**ALONE, "seed": seeds[start]})
         fields = {field: tuple(value[field] for value in values[start:stop]) for field in self.vary.fields}
         vary = Vary(how="zip", fields=fields) if fields else Vary()
         part = self.model_copy(update={"seeds": tuple(seeds[start:stop]), "vary": vary, "replicas": Replicas()})

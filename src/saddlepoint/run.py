@@ -279,7 +279,8 @@ class Run:
             InputError: all of them diverged, or as `evaluate`.
         """
         indices = list(indices)
-        alive = [index for index in indices if index not in self.diverged]
+        ended = self.diverged
+        alive = [index for index in indices if index not in ended]
         if not alive:
             raise InputError([f"{self.path}: all {len(indices)} replicas diverged; there is nothing to measure"])
         request = Request(measures, watch=watch or Unwatched(), **asked)
