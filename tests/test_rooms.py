@@ -13,7 +13,7 @@ PACKAGE = Path(saddlepoint.__file__).parent
 
 # From left to right; modules in one group do not import one another, except within a room.
 ORDER: list[set[str]] = [
-    {"errors"},
+    {"errors", "citation"},
     {"processes"},
     {"streams", "schedules", "latents", "storage"},
     {"rounds"},
@@ -28,7 +28,7 @@ ORDER: list[set[str]] = [
     {"evaluation", "verification"},
     {"demonstrations"},
     {"recipe"},
-    {"training"},
+    {"training", "catalogue"},
     {"report"},
     {"run", "progress"},
     {"sampling", "evaluating", "verifying", "printing"},

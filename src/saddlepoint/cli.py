@@ -425,13 +425,13 @@ def methods(
     as_json: Json = False,
 ) -> None:
     """The methods, measures and extractors there are, or one in full."""
-    from saddlepoint.methods import described_in_full, first_line, listed
+    from saddlepoint.catalogue import rows
+    from saddlepoint.methods import described_in_full, listed
 
-    entries = listed()
     if name is None:
-        rows = [{"method": entry.name, "room": entry.room, "about": first_line(entry.record)} for entry in entries]
-        print_table(rows, as_json, empty="")
+        print_table([row._asdict() | {"recipes": " ".join(row.recipes)} for row in rows()], as_json, empty="")
         return
+    entries = listed()
     _one_of({entry.name: entry for entry in entries}, name, "method")
     texts = [f"{entry.name}  ({entry.room})\n\n{described_in_full(entry.record)}" for entry in entries if entry.name == name]
     say({"method": name, "text": "\n\n".join(texts)}, as_json) if as_json else typer.echo("\n\n".join(texts))
