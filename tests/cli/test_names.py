@@ -32,6 +32,7 @@ NAMES: dict[str, tuple[Mapping[str, type[Record]], set[str]]] = {
         {
             *("8-gaussians", "25-gaussians", "swiss-roll", "parallel-lines"),
             *("digits", "fashion-mnist", "mnist", "cifar10", "folder"),
+            *("kmnist", "cifar100", "svhn", "tiny-imagenet", "celeba", "lsun"),
         },
     ),
 }

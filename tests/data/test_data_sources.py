@@ -1,6 +1,8 @@
 """What every data set owes, by the registry."""
 
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,20 +14,39 @@ from torch import Tensor
 from saddlepoint.data import DATA, Data, Source, Split
 from saddlepoint.data.arrays import ArraySource
 from saddlepoint.streams import Streams
-from tests.data.drawing import draw_folder, write_cifar10, write_mnist
+from tests.data.drawing import (
+    draw_folder,
+    write_celeba,
+    write_cifar10,
+    write_cifar100,
+    write_lsun,
+    write_mnist,
+    write_svhn,
+    write_tiny_imagenet,
+)
 
 SPLITS: list[Split] = ["train", "held-out"]
 FRESH = {"8-gaussians", "25-gaussians", "swiss-roll", "parallel-lines"}
 
 
+WRITTEN: dict[str, Callable[[Path, pytest.MonkeyPatch], Path]] = {
+    "mnist": write_mnist,
+    "kmnist": partial(write_mnist, name="KMNIST"),
+    "cifar10": write_cifar10,
+    "cifar100": write_cifar100,
+    "svhn": write_svhn,
+    "celeba": write_celeba,
+    "tiny-imagenet": lambda folder, _: write_tiny_imagenet(folder),
+    "lsun": lambda folder, _: write_lsun(folder),
+}
+
+
 def prepared(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Fields with which the data set opens here, its files made where it needs any."""
-    if name == "mnist":
-        return {"root": str(write_mnist(folder, monkeypatch)), "flip": True}
-    if name == "cifar10":
-        return {"root": str(write_cifar10(folder, monkeypatch)), "flip": True}
     if name == "folder":
         return {"path": str(draw_folder(folder, {"a": 13, "b": 7})), "resolution": 8, "flip": True}
+    if name in WRITTEN:
+        return {"root": str(WRITTEN[name](folder, monkeypatch)), "flip": True}
     return {"digits": {"flip": True}}.get(name, {})
 
 
@@ -48,7 +69,7 @@ def source(record: Data) -> Source:
 
 
 def test_the_registry_is_covered() -> None:
-    assert len(DATA) == 9
+    assert len(DATA) == 15
     assert {name: record.name for name, record in DATA.items()} == {name: name for name in DATA}
     assert {name for name, record in DATA.items() if "resolution" in record.model_fields} == set(DATA) - FRESH
 

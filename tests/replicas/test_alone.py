@@ -17,7 +17,9 @@ from tests.replicas.games import CASES, Case, everything, played, replicated, se
 # Trained one replica after another in a run of many seeds, since a stack of them is no faster.
 NOT_STACKED = ["dcgan", "resnet"]
 # Read as "digits" is; they need a download or a folder.
-NOT_AT_HAND = ["fashion-mnist", "mnist", "cifar10", "folder"]
+NOT_AT_HAND = [
+    *("fashion-mnist", "mnist", "kmnist", "cifar10", "cifar100", "svhn", "tiny-imagenet", "celeba", "lsun", "folder"),
+]
 
 
 def test_how_many() -> None:

@@ -1,4 +1,4 @@
-"""CIFAR-10: 32 x 32 colour. Its files are pickles, so none is opened before its md5 sum was found right."""
+"""CIFAR-10 and CIFAR-100: 32 x 32 colour. Their files are pickles, so none is opened before its md5 sum was found right."""
 
 from pathlib import Path
 from typing import Any, ClassVar
@@ -20,6 +20,7 @@ class Cifar10(Published):
     """
 
     name: ClassVar[str] = "cifar10"
+    torchvision_name: ClassVar[str] = "CIFAR10"
     classes: ClassVar[tuple[str, ...]] = (
         "airplane",
         "automobile",
@@ -70,4 +71,31 @@ class Cifar10(Published):
     def _torchvision(self) -> Any:
         import torchvision.datasets
 
-        return torchvision.datasets.CIFAR10
+        return getattr(torchvision.datasets, self.torchvision_name)
+
+
+class Cifar100(Cifar10):
+    """50,000 + 10,000 colour photographs of a hundred kinds, 32 x 32.
+
+    Read from the unpacked folder `cifar-100-python` or from `cifar-100-python.tar.gz`. The labels are the hundred fine ones.
+
+    >>> len(Cifar100().classes)
+    100
+    """
+
+    name: ClassVar[str] = "cifar100"
+    torchvision_name: ClassVar[str] = "CIFAR100"
+    # fmt: off
+    classes: ClassVar[tuple[str, ...]] = (
+        "apple", "aquarium_fish", "baby", "bear", "beaver", "bed", "bee", "beetle", "bicycle", "bottle", "bowl", "boy",
+        "bridge", "bus", "butterfly", "camel", "can", "castle", "caterpillar", "cattle", "chair", "chimpanzee", "clock",
+        "cloud", "cockroach", "couch", "crab", "crocodile", "cup", "dinosaur", "dolphin", "elephant", "flatfish",
+        "forest", "fox", "girl", "hamster", "house", "kangaroo", "keyboard", "lamp", "lawn_mower", "leopard", "lion",
+        "lizard", "lobster", "man", "maple_tree", "motorcycle", "mountain", "mouse", "mushroom", "oak_tree", "orange",
+        "orchid", "otter", "palm_tree", "pear", "pickup_truck", "pine_tree", "plain", "plate", "poppy", "porcupine",
+        "possum", "rabbit", "raccoon", "ray", "road", "rocket", "rose", "sea", "seal", "shark", "shrew", "skunk",
+        "skyscraper", "snail", "snake", "spider", "squirrel", "streetcar", "sunflower", "sweet_pepper", "table", "tank",
+        "telephone", "television", "tiger", "tractor", "train", "trout", "tulip", "turtle", "wardrobe", "whale",
+        "willow_tree", "wolf", "woman", "worm",
+    )
+    # fmt: on

@@ -1,4 +1,4 @@
-"""MNIST and Fashion-MNIST: 28 x 28 grey, in idx files."""
+"""MNIST, Fashion-MNIST and KMNIST: 28 x 28 grey, in idx files."""
 
 import shutil
 from collections.abc import Mapping
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from saddlepoint.data.pictures import resized
-from saddlepoint.data.published import Place, Published, Wanted
+from saddlepoint.data.places import Place
+from saddlepoint.data.published import Published, Wanted
 from saddlepoint.errors import InputError
 
 NATIVE = 28
@@ -125,4 +126,22 @@ class FashionMnist(Mnist):
   author={Xiao, Han and Rasul, Kashif and Vollgraf, Roland},
   journal={arXiv preprint arXiv:1708.07747},
   year={2017}
+}"""
+
+
+class Kmnist(Mnist):
+    """60,000 + 10,000 cursive Japanese characters (Kuzushiji) of ten kinds, 28 x 28, in the layout of MNIST and padded likewise.
+
+    >>> Kmnist().classes[1]
+    'ki'
+    """
+
+    name: ClassVar[str] = "kmnist"
+    torchvision_name: ClassVar[str] = "KMNIST"
+    classes: ClassVar[tuple[str, ...]] = ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo")
+    bibtex: ClassVar[str] = """@article{clanuwat2018deep,
+  title={Deep Learning for Classical {Japanese} Literature},
+  author={Clanuwat, Tarin and Bober-Irizar, Mikel and Kitamoto, Asanobu and Lamb, Alex and Yamamoto, Kazuaki and Ha, David},
+  journal={arXiv preprint arXiv:1812.01718},
+  year={2018}
 }"""

@@ -1,6 +1,5 @@
 """What the published data sets share: torchvision knows their files, checksums and downloads; here is where they are looked for."""
 
-import os
 import shutil
 from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,9 +17,9 @@ from saddlepoint.data.arrays import ArraySource
 from saddlepoint.data.cache import CHUNK_IMAGES, Writer, key_of, open_or_build, writing
 from saddlepoint.data.content import digests
 from saddlepoint.data.pictures import Resize, resized
+from saddlepoint.data.places import Place, chosen_places, download, downloads
 from saddlepoint.data.source import Data, Progress
 from saddlepoint.errors import InputError
-from saddlepoint.storage import cache_folder
 
 
 @dataclass(frozen=True)
@@ -31,17 +30,6 @@ class Wanted:
 
     def inside(self, folder: Path) -> Path | None:
         return next((folder / name for name in self.names if (folder / name).is_file()), None)
-
-
-@dataclass(frozen=True)
-class Place:
-    """A folder that is looked in, and why."""
-
-    folder: Path
-    reason: str
-
-    def __str__(self) -> str:
-        return f"{self.folder} ({self.reason})"
 
 
 class Published(Data):
@@ -106,18 +94,12 @@ class Published(Data):
 
     def places(self) -> list[Place]:
         """Where the files are looked for, in order."""
-        shared = os.environ.get("SADDLEPOINT_DATA")
-        return [
-            *([Place(Path(self.root).expanduser(), "data.root")] if self.root else []),
-            *([Place(Path(shared).expanduser(), "$SADDLEPOINT_DATA")] if shared else []),
-            *self.packaged,
-            Place(cache_folder() / "downloads", "earlier downloads"),
-        ]
+        return [*chosen_places(self.root), *self.packaged, downloads()]
 
     def _find(self) -> tuple[Path, list[Path]]:
         complete = self._complete()
         if complete is None and self.download:
-            self._download()
+            download(self.name, self.fetch, chosen_places(self.root))
             complete = self._complete()
         if complete is None:
             raise InputError(self._missing())
@@ -144,19 +126,6 @@ class Published(Data):
             f"data: no files of {self.name} were found ({', '.join(wanted)}); looked in {looked}; "
             f"put them in one of these folders, give theirs as data.root, or allow data.download=true"
         ]
-
-    def _download(self) -> None:
-        # The first two are the user's own choice of a place; otherwise downloads belong to the cache.
-        chosen = [place.folder for place in self.places() if place.reason in ("data.root", "$SADDLEPOINT_DATA")]
-        folder = chosen[0] if chosen else cache_folder() / "downloads"
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self.fetch(folder)
-        except (OSError, RuntimeError) as error:
-            reason = " ".join(str(error).split())
-            raise InputError(
-                [f"data.download: {self.name} could not be downloaded into {folder} ({reason}); put its files there by hand"]
-            ) from None
 
     def _sums(self, path: Path) -> tuple[str, ...]:
         return next(sums for wanted in self.wanted() for name, sums in wanted.names.items() if name == path.name)
