@@ -243,7 +243,7 @@ def test_a_mistyped_name_of_any_registry_finds_itself() -> None:
     }
     for field, registry in slots.items():
         for name in registry:
-            typo = name + name[-1]
+            typo = f"{name}q"
             assert f"nearest: {name}" in " ".join(told({}, {field: typo})), (field, typo)
             covered += 1
     assert covered >= 26
