@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from saddlepoint.combiners import COMBINERS
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.penalties import PENALTIES
@@ -19,7 +20,7 @@ NORMALIZATIONS = 3
 
 def test_every_method_has_a_training_test() -> None:
     assert not without_a_test()
-    sizes = [len(registry) for registry in (OBJECTIVES, PENALTIES, WEIGHTINGS, PROJECTIONS, OPTIMIZERS)]
+    sizes = [len(registry) for registry in (OBJECTIVES, PENALTIES, WEIGHTINGS, PROJECTIONS, OPTIMIZERS, COMBINERS)]
     assert len(methods()) == len(set(methods())) == len(TRAINING_TESTS) == sum(sizes) + NORMALIZATIONS
 
 

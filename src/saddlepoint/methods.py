@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from saddlepoint.combiners import COMBINERS
 from saddlepoint.extractors import EXTRACTORS
 from saddlepoint.measures import MEASURES
 from saddlepoint.networks import NETWORKS
@@ -35,6 +36,7 @@ def registered() -> list[Entry]:
         "networks": NETWORKS,
         "optimizers": OPTIMIZERS,
         "projections": PROJECTIONS,
+        "combiners": COMBINERS,
     }
     return _entries(rooms)
 

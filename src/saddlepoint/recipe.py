@@ -643,6 +643,17 @@ def _check_probabilities(recipe: Recipe) -> Iterator[Problem]:
             yield Problem((*address, "score"), f"probability needs scores that are probabilities, and {cure}, or score: raw")
 
 
+def _check_combiner(recipe: Recipe) -> Iterator[Problem]:
+    combiner = recipe.gradients.combine.discriminator
+    if combiner is None or not combiner.needs_boundary or recipe.objective.boundary == 0:
+        return
+    asked = f"{combiner.name} asks on which side of 0 a score lies"
+    where = "say nothing there" if recipe.objective.boundary is None else f"turn at {recipe.objective.boundary:g}"
+    with_one = ", ".join(name for name, objective in OBJECTIVES.items() if objective.model_validate({}).boundary == 0)
+    cure = f"choose an objective whose boundary is 0 ({with_one})"
+    yield Problem(("gradients", "combine", "discriminator"), f"{asked}, and those of {recipe.objective.name} {where}; {cure}")
+
+
 def _check_schedules(recipe: Recipe) -> Iterator[Problem]:
     records: list[tuple[Address, Record]] = [(("optimizers", player), record) for player, record in recipe.optimizers]
     for address, record in [*records, *recipe.penalties_with_addresses()]:
@@ -684,6 +695,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"networks", "schedule"}), _check_batches),
     (frozenset({"networks", "penalties"}), _check_penalties),
     (frozenset({"objective", "weightings", "penalties"}), _check_probabilities),
+    (frozenset({"objective", "gradients"}), _check_combiner),
     (frozenset({"optimizers", "penalties", "schedule"}), _check_schedules),
     (frozenset({"device", "precision"}), _check_device),
     (frozenset({"measures"}), _check_measures),

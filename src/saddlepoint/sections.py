@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from saddlepoint.combiners import COMBINERS
+from saddlepoint.combiners.combiner import Combiner
 from saddlepoint.extractors import EXTRACTORS
 from saddlepoint.extractors.extractor import Extractor
 from saddlepoint.measures import MEASURES
@@ -34,6 +36,7 @@ class Section(BaseModel):
 AnyPenalty = Annotated[Penalty, Chosen(PENALTIES, "penalty")]
 AnyWeighting = Annotated[Weighting, Chosen(WEIGHTINGS, "weighting")]
 AnyProjection = Annotated[Projection, Chosen(PROJECTIONS, "projection")]
+AnyCombiner = Annotated[Combiner, Chosen(COMBINERS, "combiner")]
 AnyMeasure = Annotated[Measure, Chosen(MEASURES, "measure")]
 AnyExtractor = Annotated[Extractor, Chosen(EXTRACTORS, "extractor")]
 AnyOptimizer = Annotated[Optimizer, Chosen(OPTIMIZERS, "optimizer", default="adam")]
@@ -76,9 +79,16 @@ class Clip(Section):
     discriminator: float | None = Field(default=None, gt=0, description="of the discriminator's gradient")
 
 
+class Combine(Section):
+    """How the gradients of the sides of a player's loss become one; null is one backward pass of their sum."""
+
+    discriminator: AnyCombiner | None = Field(default=None, description="of the discriminator's real and fake side")
+
+
 class Gradients(Section):
     """What happens to gradients between the backward pass and the step."""
 
+    combine: Combine = Field(default=Combine(), description="of the sides")
     clip: Clip = Field(default=Clip(), description="largest norms")
     accumulation: int = Field(default=1, ge=1, le=4096, description="batches whose gradients are averaged into one step")
 

@@ -22,6 +22,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "networks": ("networks",),
     "optimizers": ("optimizers.generator", "optimizers.discriminator"),
     "projections": ("projections.generator.0", "projections.discriminator.0"),
+    "combiners": ("gradients.combine.discriminator",),
 }
 MLP = {"family": "mlp", "width": 6, "depth": 2}
 SMALL: dict[str, dict[str, Any]] = {

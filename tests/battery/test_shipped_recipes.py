@@ -13,6 +13,7 @@ from tests.battery.games import Passes, differing, kept, play, session_of
 # Passes of the discriminator in one of its turns and in the generator's: one a side (for points one for both), one for
 # interpolates, one for SDP's reals.
 PASSES: dict[str, tuple[int, int]] = {
+    "aw-gan": (2, 1),
     "dcgan": (2, 1),
     "gan": (2, 1),
     "hinge": (2, 1),
@@ -36,7 +37,7 @@ PLANE = (2,)
 
 def test_how_many() -> None:
     assert sorted(PASSES) == sorted(shipped())
-    assert len(PASSES) == 15
+    assert len(PASSES) == 16
 
 
 @pytest.mark.parametrize("name", PASSES)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 import saddlepoint
+from saddlepoint.combiners import COMBINERS
 from saddlepoint.data import DATA
 from saddlepoint.errors import Diverged, InputError, Interrupted
 from saddlepoint.networks import NETWORKS
@@ -27,6 +28,7 @@ NAMES: dict[str, tuple[Mapping[str, type[Record]], set[str]]] = {
     "networks": (NETWORKS, {"mlp", "dcgan", "resnet"}),
     "optimizers": (OPTIMIZERS, {"adam", "rmsprop", "sgd"}),
     "projections": (PROJECTIONS, {"weight-clipping"}),
+    "combiners": (COMBINERS, {"aw-gan"}),
     "data": (
         DATA,
         {

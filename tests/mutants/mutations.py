@@ -7,6 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
+from saddlepoint.combiners.combiner import Combiner, Products
 from saddlepoint.games.players import Player
 from saddlepoint.networks.batch_normalization import BatchNorm
 from saddlepoint.networks.layer_normalization import LayerNorm
@@ -127,6 +128,32 @@ def _at_rate_times(player: Mover, factor: float) -> Mutation:
     return mutate
 
 
+class Against(Combiner):
+    """Up the losses where the combiner goes down."""
+
+    name: ClassVar[str] = "against"
+
+    plain: Combiner
+
+    def look(self, scores: Scores) -> Mapping[str, Tensor]:
+        return self.plain.look(scores)
+
+    def __call__(self, products: Products, seen: Mapping[str, Tensor]) -> tuple[Tensor, Tensor]:
+        real, fake = self.plain(products, seen)
+        return -real, -fake
+
+
+def _summed(toy: Toy) -> None:
+    for player in toy.game.players.values():
+        player.apart = None
+
+
+def _combined_against(toy: Toy) -> None:
+    for player in toy.game.players.values():
+        if player.apart is not None:
+            player.apart.combiner = Against(plain=player.apart.combiner)
+
+
 class Unnormalized(nn.Module):
     """The gain and the offset of a normalisation, without it."""
 
@@ -189,6 +216,7 @@ MUTANTS: dict[str, Mutants] = {
     "penalties": Mutants(off={"": _weighted_by(0.0)}, flipped={"": _weighted_by(-1.0)}),
     "weightings": Mutants(off={"": _weighted_with(Uniform)}, flipped={"": _weighted_with(Reciprocal)}),
     "projections": Mutants(off={"": _without_projections}, flipped={"": _projected_outward}),
+    "combiners": Mutants(off={"": _summed}, flipped={"": _combined_against}),
     "optimizers": Mutants(off=_each(_at_rate_times, 0.0), flipped=_each(_at_rate_times, -1.0)),
     "normalizations": Mutants(
         off={"": _normalized_by(Unnormalized, lambda plain: None)},

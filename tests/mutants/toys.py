@@ -96,6 +96,12 @@ def gap_of_realistic_fakes(toy: Toy) -> Tensor:
 
 
 @torch.no_grad()
+def gap_of_scores(toy: Toy) -> Tensor:
+    """How much higher real samples score than generated ones, in the mean."""
+    return toy.scores(toy.reals()).mean(-1) - toy.scores(toy.fakes()).mean(-1)
+
+
+@torch.no_grad()
 def largest_parameter(toy: Toy) -> Tensor:
     """The largest parameter of the discriminator in absolute value."""
     parameters = toy.game.players["discriminator"].parameters.values()

@@ -16,6 +16,7 @@ from .toys import (
     Toy,
     energy_distance,
     gap_of_realistic_fakes,
+    gap_of_scores,
     gradient_at_fakes,
     gradient_at_reals,
     gradient_between,
@@ -45,6 +46,12 @@ def generator_alone(toy: Toy) -> None:
     for turn, times in ((DISCRIMINATOR, 30), (GENERATOR, 10)):
         for _ in range(times):
             toy.trainer.step(turn)
+
+
+def discriminator_alone(toy: Toy) -> None:
+    """The discriminator learns to tell the samples of a generator that stands still."""
+    for _ in range(20):
+        toy.trainer.step(DISCRIMINATOR)
 
 
 def gain_over_plain_mean(toy: Toy) -> Tensor:
@@ -122,6 +129,14 @@ def weighted_by(**weighting: Any) -> TrainingTest:
     return TrainingTest(recipe, gain_over_plain_mean, least=0.002, play=generator_alone)
 
 
+def combined_by(combiner: Mapping[str, Any]) -> TrainingTest:
+    """Scores are wanted 0.2 apart, so gradients are small and plain descent is slow; unit gradients get there at once."""
+    optimizers = {"generator": adam(2e-3), "discriminator": {"name": "sgd", "lr": 0.05}}
+    objective = {"name": "lsgan", "fake": -0.1, "real": 0.1, "target": 0.1}
+    recipe = toy(objective=objective, optimizers=optimizers, gradients={"combine": {"discriminator": combiner}})
+    return TrainingTest(recipe, gap_of_scores, least=0.11, most=0.2, play=discriminator_alone)
+
+
 def optimized_by(generator: Mapping[str, Any], discriminator: Mapping[str, Any], updates: int = 100) -> TrainingTest:
     optimizers = {"generator": generator, "discriminator": discriminator}
     return samples_are_right(objective="vanilla", penalties=GENTLE, optimizers=optimizers, updates=updates)
@@ -147,6 +162,7 @@ TRAINING_TESTS: dict[tuple[str, str], TrainingTest] = {
     ("projections", "weight-clipping"): TrainingTest(
         toy(objective="wasserstein", projections=CLIPPED), largest_parameter, least=0.19, most=0.2 + 1e-6
     ),
+    ("combiners", "aw-gan"): combined_by({"name": "aw-gan"}),
     ("optimizers", "adam"): optimized_by(adam(2e-3), adam(8e-3)),
     ("optimizers", "rmsprop"): optimized_by(
         {"name": "rmsprop", "lr": 2e-3, "alpha": 0.9}, {"name": "rmsprop", "lr": 8e-3, "alpha": 0.9}

@@ -4,19 +4,20 @@ from pathlib import Path
 
 import pytest
 
+from saddlepoint.combiners import COMBINERS
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import Record
 from saddlepoint.weightings import WEIGHTINGS
 
-METHODS: dict[str, type[Record]] = {**OBJECTIVES, **PENALTIES, **WEIGHTINGS, **OPTIMIZERS, **PROJECTIONS}
+METHODS: dict[str, type[Record]] = {**OBJECTIVES, **PENALTIES, **WEIGHTINGS, **OPTIMIZERS, **PROJECTIONS, **COMBINERS}
 SHARED = {"wgan-gp": "gradient", "r1": "gradient", "r2": "gradient"}
 PAGES = Path(__file__).parents[2] / "docs" / "methods"
 
 
 def test_how_many() -> None:
-    entries = len(OBJECTIVES) + len(PENALTIES) + len(WEIGHTINGS) + len(OPTIMIZERS) + len(PROJECTIONS)
+    entries = len(OBJECTIVES) + len(PENALTIES) + len(WEIGHTINGS) + len(OPTIMIZERS) + len(PROJECTIONS) + len(COMBINERS)
     assert len(METHODS) == entries >= 15, "no name stands in two registries"
 
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from saddlepoint.combiners import COMBINERS
 from saddlepoint.data import DATA
 from saddlepoint.errors import InputError
 from saddlepoint.networks import NETWORKS
@@ -35,6 +36,7 @@ SLOTS: list[tuple[str, Mapping[str, type[BaseModel]], str]] = [
     ("projections.generator.0", PROJECTIONS, "name"),
     ("optimizers.generator", OPTIMIZERS, "name"),
     ("optimizers.discriminator", OPTIMIZERS, "name"),
+    ("gradients.combine.discriminator", COMBINERS, "name"),
 ]
 ENTRIES = [(slot, name, key) for slot, registry, key in SLOTS for name in registry]
 REQUIRED: dict[str, dict[str, Any]] = {"folder": {"path": "pictures"}}
@@ -53,8 +55,9 @@ def read_back(recipe: Recipe) -> Recipe:
 
 
 def test_every_entry_of_every_registry_is_covered() -> None:
-    assert {name for _, name, _ in ENTRIES} == {*DATA, *NETWORKS, *OBJECTIVES, *PENALTIES, *WEIGHTINGS, *PROJECTIONS, *OPTIMIZERS}
-    assert len(ENTRIES) >= 9 + 3 + 4 + 3 * 5 + 3 * 2 + 2 * 1 + 2 * 3
+    registries = (DATA, NETWORKS, OBJECTIVES, PENALTIES, WEIGHTINGS, PROJECTIONS, OPTIMIZERS, COMBINERS)
+    assert {name for _, name, _ in ENTRIES} == {name for registry in registries for name in registry}
+    assert len(ENTRIES) >= 9 + 3 + 4 + 3 * 5 + 3 * 2 + 2 * 1 + 2 * 3 + 1
 
 
 @pytest.mark.parametrize(("slot", "name", "key"), ENTRIES, ids=[f"{slot}={name}" for slot, name, _ in ENTRIES])

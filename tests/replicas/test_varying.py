@@ -27,9 +27,13 @@ VALUES: dict[str, tuple[float, float]] = {
     "bound": (0.05, 0.2),
     "centre": (0.0, 1.0),
     "clip": (0.7, 1.1),
+    "delta": (0.0, 0.5),
     "eps": (1e-8, 1e-2),
+    "epsilon": (0.05, 0.5),
     "eta": (0.05, 0.7),
     "fake": (0.0, -1.0),
+    "high": (0.75, 0.5),
+    "low": (0.5, 0.7),
     "lr": (1e-3, 4e-3),
     "momentum": (0.0, 0.6),
     "real": (1.0, 2.0),
@@ -62,8 +66,8 @@ VARIED: list[Varied] = [(entry.room, entry.name, field) for entry in registered(
 
 
 def test_how_many() -> None:
-    # LSGAN 3; four gradient penalties of 2, SDP 1; WeGAN 1, importance weights 2; Adam 5, RMSProp 5, SGD 3; clipping 1.
-    assert len(VARIED) == len(set(VARIED)) == 3 + (4 * 2 + 1) + (1 + 2) + (5 + 5 + 3) + 1
+    # LSGAN 3; four gradient penalties of 2, SDP 1; WeGAN 1, importance weights 2; Adam 5, RMSProp 5, SGD 3; clipping 1; aw-GAN 4.
+    assert len(VARIED) == len(set(VARIED)) == 3 + (4 * 2 + 1) + (1 + 2) + (5 + 5 + 3) + 1 + 4
     assert {field for _, _, field in VARIED} == set(VALUES)
 
 

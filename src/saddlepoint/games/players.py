@@ -8,6 +8,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from saddlepoint.games.gradients import Apart, Losses, differentiate
 from saddlepoint.games.shares import Share
 from saddlepoint.objectives.objective import Objective
 from saddlepoint.penalties.penalty import Penalty
@@ -42,6 +43,7 @@ class Player:
         shares: who steps the parameters.
         states: what the terms remember, by key; the game's, shared by its players.
         clip: the largest norm of the player's gradient, per replica; a tensor `[*]` where they differ.
+        apart: keeps the gradients of the sides apart and combines them; None differentiates the sum of all losses in one pass.
     """
 
     name: Mover
@@ -55,6 +57,7 @@ class Player:
     weightings: Mapping[Side, Weighting] = field(default_factory=dict)
     penalties: Sequence[Penalty] = ()
     clip: float | Tensor | None = None
+    apart: Apart | None = None
     updates: int = 0
 
     def terms(self) -> Iterator[tuple[str, Term]]:
@@ -84,21 +87,42 @@ class Player:
         return frozenset().union(*(term.needs for term in terms))
 
     def total(self, round: Round) -> Tensor:
-        """The loss of this turn, `[*]`: each side's weighted mean, and each due penalty times its weight."""
+        """The loss of this turn, `[*]`."""
+        return self.losses(round).total
+
+    def losses(self, round: Round) -> Losses:
+        """What is minimised this turn: each side's weighted mean, and each due penalty times its weight."""
         round.prefix = f"{self.name}/"
         sides = self.loss(round.scores, self.states["objective"])
         by_side: dict[Side, Tensor | None] = {"real": sides.real, "fake": sides.fake}
-        parts = [self._mean(side, losses, round) for side, losses in by_side.items() if losses is not None]
+        means = {side: self._mean(side, losses, round) for side, losses in by_side.items() if losses is not None}
+        penalties = []
         for number, penalty, weight in self.due(round.clock):
             label = self._label(number, penalty)
             round.prefix = f"{self.name}/" if label == penalty.name else f"{self.name}/{number} "
             value = penalty(round, self.states[self._penalty_key(number)])
             round.prefix = f"{self.name}/"
             round.record(f"penalty {label}", value, lasting=True)
-            parts.append(weight * value)
-        total = functools.reduce(torch.add, parts)
+            penalties.append(weight * value)
+        total = functools.reduce(torch.add, [*means.values(), *penalties])
         round.record("loss", total)
-        return total
+        return Losses(means, penalties, total)
+
+    def differentiate(self, losses: Losses, round: Round, batches: int, *, retain_graph: bool) -> None:
+        """Take up the gradient of one of the `batches` rounds that are averaged into a step, for this player's parameters only."""
+        if self.apart is None:
+            differentiate(losses.total, self.parameters, batches, retain_graph=retain_graph)
+        else:
+            self.apart.add(losses, round, self.parameters, batches, retain_graph=retain_graph)
+
+    def shared(self) -> list[Tensor]:
+        """What several processes average before the step."""
+        return self.gradients() if self.apart is None else self.apart.tensors()
+
+    def combine(self) -> dict[str, Tensor]:
+        """Make one gradient of those that were kept apart; what is noted of it, `[*]` by name."""
+        weights = {} if self.apart is None else self.apart.combine(self.parameters, self.leading)
+        return {f"{self.name}/gradient weight {side}": weight for side, weight in weights.items()}
 
     def gradients(self) -> list[Tensor]:
         """What the backward pass left, a parameter each; raises `ValueError` naming those that the loss does not reach."""

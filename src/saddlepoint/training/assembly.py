@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from saddlepoint.combiners.combiner import Combiner
 from saddlepoint.data.source import Source
 from saddlepoint.errors import InputError
+from saddlepoint.games.gradients import Apart
 from saddlepoint.games.players import Player, Turn
 from saddlepoint.games.shares import Share, stretches, views
 from saddlepoint.games.two_players import TwoPlayers
@@ -152,6 +154,7 @@ def build_game(
             weightings=_weightings(members, name, place),
             penalties=_penalties(members, name, place),
             clip=one_or_all(clips, place),
+            apart=_apart(members, name, place),
         )
         for key, term in players[name].terms():
             states[key] = {what: tensor.to(device) for what, tensor in term.initial_state(leading).items()}
@@ -176,6 +179,12 @@ def _weightings(members: Sequence[Recipe], player: Mover, place: Place) -> dict[
     )
     alike = {side: [getattr(member.weightings, field) for member in members] for side, field in fields.items()}
     return {side: side_by_side(records, place) for side, records in alike.items() if records[0] is not None}
+
+
+def _apart(members: Sequence[Recipe], player: Mover, place: Place) -> Apart | None:
+    named = [getattr(member.gradients.combine, player, None) for member in members]
+    alike: list[Combiner] = [combiner for combiner in named if combiner is not None]
+    return Apart(side_by_side(alike, place)) if alike else None
 
 
 def _penalties(members: Sequence[Recipe], player: Mover, place: Place) -> tuple[Penalty, ...]:

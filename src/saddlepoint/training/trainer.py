@@ -79,13 +79,13 @@ class Trainer:
         held_out = self._held_out_scores() if watched and "discriminator" in turn.movers else None
         for real in self._reals:
             round = self.game.round(turn, real, self.streams, watched=watched)
-            losses = [self._share(player.total(round)) for player in movers]
-            for number, (player, loss) in enumerate(zip(movers, losses, strict=True), 1):
-                # What is differentiated is the sum over replicas; a lone loss is its own sum.
-                total = loss.sum() if loss.ndim else loss
-                total.backward(inputs=[*player.parameters.values()], retain_graph=number < len(movers))
+            losses = [player.losses(round) for player in movers]
+            for number, (player, own) in enumerate(zip(movers, losses, strict=True), 1):
+                player.differentiate(own, round, self._accumulation, retain_graph=number < len(movers))
         records = round.records
         self._share_gradients(movers, records)
+        for player in movers:
+            records |= player.combine()
         self.latest |= {name: records[name] for name in round.lasting}
         norms = [player.gradient_norm() for player in movers]
         for player, norm in zip(movers, norms, strict=True):
@@ -104,14 +104,11 @@ class Trainer:
         """Means over processes of the movers' gradients and of what was noted, in one exchange: all see one loss, one norm."""
         if self.processes.world == 1:
             return
-        gradients = [gradient for player in movers for gradient in player.gradients()]
+        gradients = [gradient for player in movers for gradient in player.shared()]
         means = self.processes.mean([*gradients, *records.values()])
         for gradient, mean in zip(gradients, means[: len(gradients)], strict=True):
             gradient.copy_(mean)
         records.update(zip(records, means[len(gradients) :], strict=True))
-
-    def _share(self, loss: Tensor) -> Tensor:
-        return loss if self._accumulation == 1 else loss / self._accumulation
 
     def _draw(self) -> Example:
         return self._lay_out(self.source.batch(self.streams, self._batch))
