@@ -412,7 +412,7 @@ def _with_network_family(tidy: dict[str, Any]) -> dict[str, Any]:
 
 
 def gives_images(data: type[Data]) -> bool:
-    """Whether a data set holds images, which have a resolution, or points of the plane."""
+    """Whether a data set holds images, which have a resolution, or points."""
     return "resolution" in data.model_fields
 
 
@@ -607,7 +607,7 @@ def _repeated(recipe: Recipe) -> Iterator[Problem]:
 
 
 def _check_networks(recipe: Recipe) -> Iterator[Problem]:
-    shape = dict(recipe.data)["resolution"] if gives_images(type(recipe.data)) else (2,)
+    shape = dict(recipe.data)["resolution"] if gives_images(type(recipe.data)) else (type(recipe.data).dimensions,)
     yield from (Problem(("networks",), problem) for problem in recipe.networks.problems(shape))
 
 

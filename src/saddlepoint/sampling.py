@@ -16,7 +16,7 @@ from saddlepoint.run import Checkpoint, Run, Weights
 from saddlepoint.streams import ROWS, Streams
 from saddlepoint.training.assembly import DTYPES, choose_device, latents_of
 from saddlepoint.training.folder import made_folder
-from saddlepoint.training.pictures import image_grid, image_rows, point_panels, point_plot, write_png
+from saddlepoint.training.pictures import image_grid, image_rows, on_the_plane, point_panels, point_plot, write_png
 from saddlepoint.training.samples import chosen_replicas, generate, title_of
 
 Form = Literal["grid", "files", "slerp"]
@@ -87,8 +87,8 @@ def _grid(draw: Drawing, n: int) -> Image:
         return _panels(draw, samples)
     if samples.ndim == 4:
         return image_grid(samples)
-    real = draw.run.recipe.data.open().batch(Streams(draw.seed), n).image
-    return point_plot(real, samples, title=f"{n} samples of seed {draw.seed}")
+    real = on_the_plane(draw.run.recipe.data.open().batch(Streams(draw.seed), n).image)
+    return point_plot(real, on_the_plane(samples), title=f"{n} samples of seed {draw.seed}")
 
 
 def _panels(draw: Drawing, samples: Tensor) -> Image:
@@ -99,8 +99,8 @@ def _panels(draw: Drawing, samples: Tensor) -> Image:
     title = f"{samples.shape[1]} samples of seed {draw.seed}"
     if samples.ndim == 5:
         return image_rows(samples[shown], titles, title)
-    real = draw.run.recipe.data.open().batch(Streams(draw.seed), samples.shape[1]).image
-    return point_panels(real, samples[shown], titles, title, columns=columns)
+    real = on_the_plane(draw.run.recipe.data.open().batch(Streams(draw.seed), samples.shape[1]).image)
+    return point_panels(real, on_the_plane(samples[shown]), titles, title, columns=columns)
 
 
 def _files(draw: Drawing, where: Path, n: int, screen: Console) -> None:

@@ -28,8 +28,10 @@ MLP = {"family": "mlp", "width": 6, "depth": 2}
 SMALL: dict[str, dict[str, Any]] = {
     "mlp": MLP,
     "dcgan": {"family": "dcgan", "width": 4, "latent": 4},
+    "dirac": {"family": "dirac"},
     "resnet": {"family": "resnet", "width": 4, "latent": 4},
 }
+OF_POINTS = ("mlp", "dirac")
 POINTS = EightGaussians().open()
 
 Method = tuple[str, str]
@@ -48,8 +50,8 @@ def recipe_with(method: Method | None = None, fields: Mapping[str, Any] = Mappin
     if method is not None and method[0] == "networks":
         raw["networks"] = SMALL[method[1]]
         raw["data"] = {
-            "name": "8-gaussians" if method[1] == "mlp" else "digits",
-            **({} if method[1] == "mlp" else {"resolution": 16}),
+            "name": "8-gaussians" if method[1] in OF_POINTS else "digits",
+            **({} if method[1] in OF_POINTS else {"resolution": 16}),
         }
     elif method is not None:
         fields = {slot: {"name": method[1]} for slot in SLOTS[method[0]]} | dict(fields)

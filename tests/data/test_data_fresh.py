@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 from sklearn.datasets import make_swiss_roll
 
+from saddlepoint.data.dirac import Dirac
 from saddlepoint.data.fresh import FreshSource
 from saddlepoint.data.gaussians import EightGaussians, Mixture, TwentyFiveGaussians
 from saddlepoint.data.parallel_lines import ParallelLines
@@ -66,6 +67,12 @@ def test_parallel_lines(theta: float) -> None:
     x, y = ParallelLines(theta=theta).open().batch(Streams(0), N).image.double().numpy().T
     assert (x == theta).all()
     assert scipy.stats.kstest(y, "uniform").pvalue > 1e-3
+
+
+@pytest.mark.parametrize("at", [0.0, -1.5])
+def test_a_point_mass(at: float) -> None:
+    example = Dirac(at=at).open().batch(Streams([0, 1], dtype=torch.float64), 4)
+    assert torch.equal(example.image, torch.full((2, 4, 1), at, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("source", [EightGaussians().open(), SwissRoll().open(), ParallelLines().open()], ids="rsl")

@@ -32,4 +32,4 @@ def test_a_familys_page_names_every_field_and_default(name: str) -> None:
 
 
 def test_how_many() -> None:
-    assert (len(NETWORKS), len(NORMALIZATIONS)) == (3, 3)
+    assert (len(NETWORKS), len(NORMALIZATIONS)) == (4, 3)

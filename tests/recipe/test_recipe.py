@@ -45,7 +45,8 @@ REQUIRED: dict[str, dict[str, Any]] = {"folder": {"path": "pictures"}}
 def recipe_with(slot: str, name: str, key: str) -> Recipe:
     """A recipe in which every entry is possible: no batch norm in the discriminator, and data that fit the networks."""
     record = {key: name} | REQUIRED.get(name, {})
-    return load({"networks": {"normalization": {"discriminator": "none"}}}, {slot: record})
+    data = "dirac" if name == "dirac" else "digits"
+    return load({"data": data, "networks": {"normalization": {"discriminator": "none"}}}, {slot: record})
 
 
 def read_back(recipe: Recipe) -> Recipe:

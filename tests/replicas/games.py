@@ -62,6 +62,9 @@ def _cases() -> list[Case]:
     unseen = dict.fromkeys(("hinge", "wasserstein"), UNSEEN_SHIFT)
     cases = [Case(room, name, {**fields[name], **unseen.get(name, {})}) for room, name in methods]
     for family in [name for name, record in NETWORKS.items() if record.stacks]:
+        if family == "dirac":
+            cases.append(Case("networks", "dirac", {"networks": "dirac"}))
+            continue
         for name in get_args(NormalizationName):
             networks = {"family": family, "width": 6, "depth": 2, "normalization": dict.fromkeys(PLAYERS, name)}
             cases.append(Case("networks", f"{family} {name}", {"networks": networks} | (UNSEEN_SHIFT if name == "batch" else {})))

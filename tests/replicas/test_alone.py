@@ -27,11 +27,11 @@ def test_how_many() -> None:
     assert methods == {(case.room, case.name) for case in CASES if case.room not in ("networks", "data")}
     assert len(methods) == 4 + 5 + 2 + 3 + 1 + 1
     assert [name for name, family in NETWORKS.items() if not family.stacks] == NOT_STACKED
-    assert [case.name for case in CASES if case.room == "networks"] == ["mlp batch", "mlp layer", "mlp none", "mlp spectral"]
+    assert [case.name for case in CASES if case.room == "networks"] == ["mlp batch", "mlp layer", "mlp none", "mlp spectral", "dirac"]
     data = [case.name for case in CASES if case.room == "data"]
     assert [*data, *NOT_AT_HAND] == [*(name for name in DATA if not gives_images(DATA[name])), "digits", *NOT_AT_HAND]
     assert sorted([*data, *NOT_AT_HAND]) == sorted(DATA)
-    assert len(CASES) == len({str(case) for case in CASES}) == 25
+    assert len(CASES) == len({str(case) for case in CASES}) == 27
 
 
 @pytest.mark.parametrize(("precision", "updates", "most"), [("float32", 20, 1e-5), ("float64", 200, 1e-10)])

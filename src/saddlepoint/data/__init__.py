@@ -3,6 +3,7 @@
 from saddlepoint.data.celeba import Celeba
 from saddlepoint.data.cifar10 import Cifar10, Cifar100
 from saddlepoint.data.digits import Digits
+from saddlepoint.data.dirac import Dirac
 from saddlepoint.data.folder import Folder
 from saddlepoint.data.gaussians import EightGaussians, TwentyFiveGaussians
 from saddlepoint.data.lsun import Lsun
@@ -18,6 +19,7 @@ DATA: dict[str, type[Data]] = {
     "25-gaussians": TwentyFiveGaussians,
     "swiss-roll": SwissRoll,
     "parallel-lines": ParallelLines,
+    "dirac": Dirac,
     "digits": Digits,
     "fashion-mnist": FashionMnist,
     "mnist": Mnist,

@@ -1,4 +1,4 @@
-"""What the two-dimensional data share: points drawn for ever, so nothing is ever seen twice."""
+"""What the data of points share: points drawn for ever, so nothing is ever seen twice."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ STREAM: dict[Split, str] = {"train": "data", "held-out": "held-out data"}
 
 
 class FreshSource(ABC):
-    """Points `[*, n, 2]` drawn from the streams; `points` is the distribution."""
+    """Points `[*, n, d]` drawn from the streams, of the plane by default; `points` is the distribution."""
 
     shape: tuple[int, ...] = (2,)
     size: int | None = None
@@ -28,7 +28,7 @@ class FreshSource(ABC):
 
     @abstractmethod
     def points(self, streams: Streams, stream: str, n: int) -> tuple[Tensor, Tensor | None]:
-        """`n` points `[*, n, 2]` and the components they came from, `[*, n]`, if there are any."""
+        """`n` points `[*, n, d]` and the components they came from, `[*, n]`, if there are any."""
 
     @abstractmethod
     def formula(self) -> str:
@@ -41,4 +41,5 @@ class FreshSource(ABC):
         raise ValueError(f"{self.name} is drawn fresh for ever: there is no end to walk to; ask for a batch")
 
     def describe(self) -> list[str]:
-        return [f"{self.name}: {self.formula()}; points of the plane, drawn fresh for ever; held-out points are further draws"]
+        where = "line" if self.shape == (1,) else "plane"
+        return [f"{self.name}: {self.formula()}; points of the {where}, drawn fresh for ever; held-out points are further draws"]

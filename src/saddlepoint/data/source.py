@@ -20,7 +20,7 @@ class Source(Protocol):
     def name(self) -> str: ...
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one example: `(C, H, W)`, or `(2,)` for points."""
+        """Of one example: `(C, H, W)`, or `(d,)` for points."""
         ...
 
     @property
@@ -51,7 +51,7 @@ class Source(Protocol):
         ...
 
     def batch(self, streams: Streams, n: int, split: Split = "train") -> Example:
-        """The next `n` samples of a split, `[*, n, C, H, W]` in [-1, 1] or `[*, n, 2]`, as the streams' dtype on their device."""
+        """The next `n` samples of a split, `[*, n, C, H, W]` in [-1, 1] or `[*, n, d]`, as the streams' dtype on their device."""
         ...
 
     def all(self, split: Split, n: int = 256) -> Iterator[Example]:
@@ -66,6 +66,8 @@ class Data(Record):
     """A data set: its fields say which samples; `open` finds them."""
 
     name: ClassVar[str]
+    # Coordinates of an example, where the data are points.
+    dimensions: ClassVar[int] = 2
 
     @abstractmethod
     def open(self, progress: Progress | None = None) -> Source:

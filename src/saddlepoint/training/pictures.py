@@ -248,6 +248,15 @@ def replace_file(path: Path, content: bytes) -> None:
         raise
 
 
+def on_the_plane(points: Tensor) -> Tensor:
+    """Points as they are drawn, `[*, n, 2]`: those of the line `[*, n, 1]` on the plane's first axis.
+
+    >>> on_the_plane(torch.ones(1, 1)).tolist()
+    [[1.0, 0.0]]
+    """
+    return torch.cat([points, torch.zeros_like(points)], -1) if points.shape[-1] == 1 else points
+
+
 def _coordinates(points: Tensor) -> NDArray[np.float64]:
     array: NDArray[np.float64] = points.detach().to("cpu", torch.float64).numpy()
     return array[np.isfinite(array).all(1)]

@@ -11,7 +11,7 @@ from torch import Tensor
 from saddlepoint.networks.network import Discriminator, Generator
 from saddlepoint.streams import ROWS, Streams
 from saddlepoint.training.assembly import Latents, streams_of
-from saddlepoint.training.pictures import image_grid, image_rows, point_panels, point_plot, write_png
+from saddlepoint.training.pictures import image_grid, image_rows, on_the_plane, point_panels, point_plot, write_png
 from saddlepoint.training.session import Session
 
 SHOWN_POINTS = 1000
@@ -59,9 +59,9 @@ def draw_samples(session: Session, latents: Latents, count: int, path: Path) -> 
     if not points:
         write_png(image_grid(samples), path)
         return
-    real = session.source.batch(streams, SHOWN_POINTS).image
+    real, samples = on_the_plane(session.source.batch(streams, SHOWN_POINTS).image), on_the_plane(samples)
     lowest, highest = real.amin(0), real.amax(0)
-    margin = 0.15 * (highest - lowest).max()
+    margin = 0.15 * (highest - lowest).max().item() or 1.0
     (left, bottom), (right, top) = (lowest - margin).tolist(), (highest + margin).tolist()
     scores = contours(session.game.discriminator, (left, right, bottom, top), like=real)
     title = f"update {session.trainer.updates}"
@@ -80,7 +80,7 @@ def _draw_replicas(session: Session, samples: Tensor, path: Path) -> None:
         write_png(image_rows(drawn[:, :SHOWN_IMAGES], titles, title, ended), path)
         return
     streams = Streams(seeds[shown[0]], device=session.device, dtype=session.streams.dtype)
-    real = session.source.batch(streams, PANEL_POINTS).image
+    real, drawn = on_the_plane(session.source.batch(streams, PANEL_POINTS).image), on_the_plane(drawn)
     write_png(point_panels(real, drawn[:, :PANEL_POINTS], titles, title, ended, columns), path)
 
 
@@ -121,14 +121,14 @@ def _short(value: Any) -> str:
 
 @torch.no_grad()
 def contours(discriminator: Discriminator, extent: tuple[float, float, float, float], like: Tensor) -> Tensor:
-    """Scores on a grid over `extent` (left, right, bottom, top), `[rows, columns]`, bottom row first."""
+    """Scores on a grid over `extent` (left, right, bottom, top), `[rows, columns]`, bottom row first; of points of the line along it."""
     left, right, bottom, top = extent
     ys, xs = torch.linspace(bottom, top, CONTOUR_STEPS), torch.linspace(left, right, CONTOUR_STEPS)
     grid = torch.stack([xs.expand(CONTOUR_STEPS, -1), ys[:, None].expand(-1, CONTOUR_STEPS)], dim=-1).reshape(-1, 2).to(like)
     training = discriminator.training
     discriminator.eval()
     try:
-        scores: Tensor = discriminator(grid)
+        scores: Tensor = discriminator(grid[:, : discriminator.shape[0]])
     finally:
         discriminator.train(training)
     return scores.reshape(CONTOUR_STEPS, CONTOUR_STEPS)
