@@ -34,6 +34,7 @@ def test_each_replica_moves_its_own_point() -> None:
     generator = dirac.generator((1,), streams)
     (theta,) = generator.parameters()
     (generator(streams.normal("latents", 5, 1)) * torch.tensor([1.0, 10.0])[:, None, None]).sum().backward()
+    assert theta.grad is not None
     assert torch.equal(theta.grad, torch.tensor([[5.0], [50.0]]))
 
 

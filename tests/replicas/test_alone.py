@@ -27,7 +27,13 @@ def test_how_many() -> None:
     assert methods == {(case.room, case.name) for case in CASES if case.room not in ("networks", "data")}
     assert len(methods) == 4 + 5 + 2 + 3 + 1 + 1
     assert [name for name, family in NETWORKS.items() if not family.stacks] == NOT_STACKED
-    assert [case.name for case in CASES if case.room == "networks"] == ["mlp batch", "mlp layer", "mlp none", "mlp spectral", "dirac"]
+    assert [case.name for case in CASES if case.room == "networks"] == [
+        "mlp batch",
+        "mlp layer",
+        "mlp none",
+        "mlp spectral",
+        "dirac",
+    ]
     data = [case.name for case in CASES if case.room == "data"]
     assert [*data, *NOT_AT_HAND] == [*(name for name in DATA if not gives_images(DATA[name])), "digits", *NOT_AT_HAND]
     assert sorted([*data, *NOT_AT_HAND]) == sorted(DATA)

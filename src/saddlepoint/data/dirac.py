@@ -30,8 +30,8 @@ class PointMass(FreshSource):
 class Dirac(Data):
     r"""`x = at` always: the data of the Dirac-GAN, whose networks are the family `dirac`.
 
-    A generator that is one point theta has `W1 = |theta|`, and, with `at` 0, its equilibrium at 0. The smallest game in which a method's claim to
-    converge can be seen.
+    A generator that is one point theta has `W1 = |theta|` and, with `at` 0, its equilibrium at 0. The smallest game in which a
+    method's claim to converge can be seen.
 
     Source: Mescheder et al. 2018, definition 2.1.
 

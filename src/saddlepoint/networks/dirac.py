@@ -34,10 +34,10 @@ class Point(nn.Module):
 class Dirac(Networks):
     r"""`G(z) = theta`, a point, and `D(x) = <psi, x>`, a slope: the Dirac-GAN. On points of the line both players are one number.
 
-    With the Wasserstein objective on the data `dirac` it is the bilinear game `min_x max_y x y`: the discriminator, `x = psi`, minimises
-    `psi theta`, the generator, `y = theta`, maximises it. With the vanilla objective the flow is that of Mescheder et al. The
-    equilibrium is `theta = psi = 0` in all of them. On points of d coordinates each player is a vector, started with equal entries.
-    Takes leading replica axes.
+    With the Wasserstein objective on the data `dirac` it is the bilinear game `min_x max_y x y`: the discriminator, `x = psi`,
+    minimises `psi theta`, the generator, `y = theta`, maximises it. With the vanilla objective the flow is that of Mescheder et al.
+    The equilibrium is `theta = psi = 0` in all of them. On points of d coordinates each player is a vector, started with equal
+    entries. Takes leading replica axes.
 
     Source: Mescheder et al. 2018, definition 2.1.
 

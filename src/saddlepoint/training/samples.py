@@ -121,7 +121,7 @@ def _short(value: Any) -> str:
 
 @torch.no_grad()
 def contours(discriminator: Discriminator, extent: tuple[float, float, float, float], like: Tensor) -> Tensor:
-    """Scores on a grid over `extent` (left, right, bottom, top), `[rows, columns]`, bottom row first; of points of the line along it."""
+    """Scores on a grid over `extent` (left, right, bottom, top), `[rows, columns]`, bottom row first."""
     left, right, bottom, top = extent
     ys, xs = torch.linspace(bottom, top, CONTOUR_STEPS), torch.linspace(left, right, CONTOUR_STEPS)
     grid = torch.stack([xs.expand(CONTOUR_STEPS, -1), ys[:, None].expand(-1, CONTOUR_STEPS)], dim=-1).reshape(-1, 2).to(like)
