@@ -25,7 +25,7 @@ from saddlepoint.objectives.objective import Objective
 from saddlepoint.overrides import Override, apply_overrides, read_overrides, set_value, value_at
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.penalties.sdp import SDP
-from saddlepoint.rounds import Features, InputGradient, Mover, Record
+from saddlepoint.rounds import Features, InputGradient, LatentGradient, Mover, Record
 from saddlepoint.schedules import Constant, Cosine, Linear, absences
 from saddlepoint.sections import (
     Average,
@@ -167,6 +167,14 @@ class Recipe(Section):
         ['optimizers.generator.lr', 'schedule.updates']
         """
         return [dotted(address) for address in _differing((), self.to_mapping(), other.to_mapping())]
+
+    def cautions(self) -> list[str]:
+        """What is allowed and seldom meant, a line each."""
+        changed = [penalty.name for _, penalty in self.penalties_with_addresses() if penalty.judges_changed]
+        if not self.networks.couples_batch:
+            return []
+        why = "batch norm in the discriminator judges a sample by its batch, so what is compared differs by more than the change"
+        return [f"penalties: {name}: {why}; layer, none or spectral would not" for name in dict.fromkeys(changed)]
 
     @property
     def replicated(self) -> bool:
@@ -531,7 +539,9 @@ def _absence_problems(recipe: Recipe) -> Iterator[Problem]:
     rows = [_with_values(recipe, values) for values in _rows(recipe)]
     if len({row.average.decay > 0 for row in rows}) > 1:
         yield Problem(("average", "decay"), "in its list: 0 keeps no average, and the replicas keep one or none of them does")
-    drawing = [address for address, penalty in recipe.penalties_with_addresses() if penalty.draws]
+    # A pass more of a discriminator with dropout draws its masks.
+    drops = recipe.networks.drops
+    drawing = [address for address, penalty in recipe.penalties_with_addresses() if penalty.draws or drops]
     for whose, *number in drawing:
         found = {absences(dict(row.penalties_with_addresses())[(whose, *number)].weight) for row in rows}
         if len(drawing) == 1:
@@ -624,10 +634,29 @@ def _check_penalties(recipe: Recipe) -> Iterator[Problem]:
         if recipe.networks.couples_batch and any(isinstance(need, InputGradient) for need in penalty.needs):
             what = f"{penalty.name} takes gradients of single images, which batch norm in the discriminator mixes"
             yield Problem(address, f"{what}; set networks.normalization.discriminator to layer, none or spectral")
+        whose, carriers = str(address[1]), penalty.players
+        if set(PLAYERS if whose == "both" else (whose,)) - set(carriers):
+            yield Problem(address, f"{penalty.name} is a term of the {carriers[0]}'s loss; list it in penalties.{carriers[0]}")
+        if penalty.needs_dropout and not recipe.networks.drops:
+            what = f"{penalty.name} compares two judgements of one sample, which without dropout are the same"
+            yield Problem(address, f"{what}; give networks.dropout of the discriminator, such as 0.5")
+        if recipe.networks.generator_couples_batch and LatentGradient() in penalty.needs:
+            what = f"{penalty.name} takes gradients at single latents, which batch norm in the generator mixes"
+            yield Problem(address, f"{what}; set networks.normalization.generator to layer or none")
         if not recipe.networks.block_names and any(isinstance(need, Features) for need in penalty.needs):
             what = f"{penalty.name} compares features, and this {recipe.networks.family} discriminator has none"
             with_features = ", ".join(name for name, family in NETWORKS.items() if family.model_validate({}).block_names)
             yield Problem(address, f"{what}; give it a hidden layer, or choose a family that has features ({with_features})")
+
+
+def _check_scales(recipe: Recipe) -> Iterator[Problem]:
+    """A default weight is for scores of a known scale."""
+    if not recipe.objective.unscaled or recipe.networks.normalization.discriminator == "spectral":
+        return
+    for address, penalty in recipe.penalties_with_addresses():
+        if penalty.needs_scale and "weight" not in penalty.model_fields_set:
+            what = f"{penalty.name} squares differences of scores, and those of {recipe.objective.name} have no scale of their own"
+            yield Problem((*address, "weight"), f"{what}; give it, or set networks.normalization.discriminator to spectral")
 
 
 def _check_probabilities(recipe: Recipe) -> Iterator[Problem]:
@@ -694,6 +723,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"data", "networks"}), _check_networks),
     (frozenset({"networks", "schedule"}), _check_batches),
     (frozenset({"networks", "penalties"}), _check_penalties),
+    (frozenset({"networks", "objective", "penalties"}), _check_scales),
     (frozenset({"objective", "weightings", "penalties"}), _check_probabilities),
     (frozenset({"objective", "gradients"}), _check_combiner),
     (frozenset({"optimizers", "penalties", "schedule"}), _check_schedules),

@@ -33,10 +33,28 @@ class Example(NamedTuple):
 
 
 class Judgement(NamedTuple):
-    """What a discriminator says: `scores` `[*, n]`, raw (no sigmoid), and features by block when they were needed."""
+    """What a discriminator says: `scores` `[*, n]`, raw (no sigmoid), and features by block when they were needed.
+
+    `last` is then what enters its last layer, `[*, n, d]`, where it says so.
+    """
 
     scores: Tensor
     features: dict[str, Tensor]
+    last: Tensor | None = None
+
+
+def last_activations(judged: Judgement) -> Tensor:
+    """What enters the discriminator's last layer, `[*, n, d]`; where it does not say, what its last block gives, flat.
+
+    Raises:
+        ValueError: the judgement has no features.
+    """
+    if judged.last is not None:
+        return judged.last
+    if not judged.features:
+        raise ValueError("no features came: declare them as needs, and give the discriminator a layer before its last")
+    block = next(reversed(judged.features.values()))
+    return block.flatten(judged.scores.ndim) if block.ndim > judged.scores.ndim else block.unsqueeze(-1)
 
 
 class Sides(NamedTuple):
@@ -93,7 +111,12 @@ class InputGradient:
     key: str
 
 
-Need = Features | InputGradient
+@dataclass(frozen=True)
+class LatentGradient:
+    """A term needs the gradient of what the generator makes, at its latents."""
+
+
+Need = Features | InputGradient | LatentGradient
 
 
 class Record(BaseModel):
@@ -161,14 +184,16 @@ class Round:
     Args:
         real, fake: called at most once, when the examples are first asked for.
         judge: the discriminator, `(example, whether features are needed) -> Judgement`.
+        latents: called at most once, what the fakes are made of; where there is a generator.
+        generate: the generator, from latents `[*, n, latent]` to images.
         streams: random numbers for whatever the turn draws.
         clock: updates made so far by each player; `update` is the generator's.
         needs: the union of the needs of all terms due this turn.
         view: what is done to every image before the discriminator sees it.
         watched: whether the monitors read this turn; a term computes what is only shown, and costs, when they do.
         together: judge the real and the fake side in one pass; for a discriminator that does not couple its batch.
-        couples_batch: whether a sample's judgement depends on the others of its batch (batch norm). When it does not, a term may
-            judge the few samples it needs instead of the whole batch.
+        couples_batch: whether a sample's judgement depends on the others of its batch (batch norm), or on its place there (dropout
+            draws its masks for a batch). When it does not, a term may judge the few samples it needs instead of the whole batch.
     """
 
     def __init__(
@@ -184,7 +209,11 @@ class Round:
         watched: bool = True,
         couples_batch: bool = True,
         together: bool = False,
+        latents: Callable[[], Tensor] | None = None,
+        generate: Callable[[Tensor], Tensor] | None = None,
     ) -> None:
+        self._latents = latents
+        self._generate = generate
         self._together = together
         self._examples: dict[str, Example] = {}
         self._sides: dict[str, Callable[[], Example]] = {"real": real, "fake": fake}
@@ -195,6 +224,7 @@ class Round:
         self._images: dict[str, Tensor] = {}
         self._gradients: dict[str, Tensor] = {}
         self._everyones: dict[Side, Tensor] = {}
+        self._pieces: dict[str, Tensor] = {}
         self.streams = streams
         self.clock = clock
         self.watched = watched
@@ -216,6 +246,8 @@ class Round:
         needs: Iterable[Need] | None = None,
         features: Callable[[Tensor], Mapping[str, Tensor]] | None = None,
         couples_batch: bool = True,
+        latents: Tensor | None = None,
+        generator: Callable[[Tensor], Tensor] | None = None,
     ) -> "Round":
         """A round for tests and for a stranger's own loop.
 
@@ -227,6 +259,7 @@ class Round:
             needs: of the terms that will be asked. By default every need is met: each image takes a gradient.
             features: from images to features by block, when `discriminator` is not one of ours.
             couples_batch: whether it has batch norm or the like; True is always right, False may save passes.
+            latents, generator: what the fakes were made of, for terms that ask the generator again.
 
         >>> from saddlepoint.penalties import PENALTIES
         >>> critic = torch.nn.Linear(2, 1)
@@ -236,11 +269,13 @@ class Round:
         """
         reals = real if isinstance(real, Example) else Example(real)
         fakes = fake if isinstance(fake, Example) else Example(fake)
-        own = getattr(discriminator, "judge", None)
+        own, drops = getattr(discriminator, "judge", None), getattr(discriminator, "drops", False)
+        drawn = streams or Streams(0)
 
         def judge(example: Example, wanted: bool) -> Judgement:
             if own is not None:
-                judgement: Judgement = own(example, wanted)
+                # With dropout, a pass of training says where its masks are drawn from.
+                judgement: Judgement = own(example, wanted, drawn) if drops else own(example, wanted)
                 return judgement
             scores = discriminator(example.image)
             if scores.ndim == 2 and scores.shape[1] == 1:
@@ -258,10 +293,12 @@ class Round:
             lambda: reals,
             lambda: fakes,
             judge,
-            streams=streams or Streams(0),
+            streams=drawn,
             clock={"discriminator": update, "generator": update},
             needs=met,
-            couples_batch=couples_batch,
+            couples_batch=couples_batch or drops,
+            latents=None if latents is None else lambda: latents,
+            generate=generator,
         )
 
     @property
@@ -290,6 +327,29 @@ class Round:
         mix = self.streams.uniform("interpolates", n).to(real)
         mix = mix.reshape(mix.shape + (1,) * (real.ndim - mix.ndim))
         return Example(mix * real + (1 - mix) * fake)
+
+    @cached_property
+    def latents(self) -> Tensor:
+        """What the fakes of this turn are made of, `[*, n, latent]`."""
+        if self._latents is None:
+            raise ValueError("the latents are needed and absent: give the round its latents and its generator")
+        return self._latents()
+
+    def generate(self, latents: Tensor) -> Tensor:
+        """What the generator makes of latents: a pass of its own."""
+        if self._generate is None:
+            raise ValueError("the generator is needed and absent: give the round its latents and its generator")
+        return self._generate(latents)
+
+    def once(self, name: str, compute: Callable[[], Tensor]) -> Tensor:
+        """What a term computes under a name, computed at its first call: its loss and what it observes read the same."""
+        if name not in self._pieces:
+            self._pieces[name] = compute()
+        return self._pieces[name]
+
+    def computed(self, name: str) -> bool:
+        """Whether `once` has a piece of this name."""
+        return name in self._pieces
 
     def everyone(self, x: Tensor) -> Tensor:
         """Everyone's samples where several processes share the batch, `[*, n, …]` to `[*, world n, …]`, with gradient."""
@@ -333,8 +393,10 @@ class Round:
         wanted = any(Features(key) in self._needs for key in BOTH)
         judged = self._judge(_joined(seen[0], seen[1], axis), wanted)
         blocks = {name: torch.split_with_sizes(block, sizes, axis) for name, block in judged.features.items()}
+        last = None if judged.last is None else torch.split_with_sizes(judged.last, sizes, axis)
         for number, (key, scores) in enumerate(zip(BOTH, torch.split_with_sizes(judged.scores, sizes, axis), strict=True)):
-            self._judgements[key] = Judgement(scores, {name: parts[number] for name, parts in blocks.items()})
+            features = {name: parts[number] for name, parts in blocks.items()}
+            self._judgements[key] = Judgement(scores, features, None if last is None else last[number])
 
     def judged(self, key: str) -> bool:
         """Whether the discriminator has already judged `key` this turn."""

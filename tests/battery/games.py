@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from saddlepoint.data.gaussians import EightGaussians
 from saddlepoint.games.two_players import TwoPlayers
 from saddlepoint.methods import registered
+from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import load
 from saddlepoint.rounds import Mover
 from saddlepoint.training.session import Session
@@ -24,6 +25,8 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "projections": ("projections.generator.0", "projections.discriminator.0"),
     "combiners": ("gradients.combine.discriminator",),
 }
+# The slots of a penalty that not every player may carry.
+PENALTY_SLOTS = {(player,): (f"penalties.{player}.0",) for player in get_args(Mover)}
 MLP = {"family": "mlp", "width": 6, "depth": 2}
 SMALL: dict[str, dict[str, Any]] = {
     "mlp": MLP,
@@ -54,8 +57,21 @@ def recipe_with(method: Method | None = None, fields: Mapping[str, Any] = Mappin
             **({} if method[1] in OF_POINTS else {"resolution": 16}),
         }
     elif method is not None:
-        fields = {slot: {"name": method[1]} for slot in SLOTS[method[0]]} | dict(fields)
+        fields = {slot: {"name": method[1]} for slot in slots_of(method)} | asked_by(method) | dict(fields)
     return load(raw, dict(fields)).to_mapping()
+
+
+def slots_of(method: Method) -> tuple[str, ...]:
+    """Where it stands in a recipe."""
+    room, name = method
+    return PENALTY_SLOTS.get(PENALTIES[name].players, SLOTS[room]) if room == "penalties" else SLOTS[room]
+
+
+def asked_by(method: Method) -> dict[str, Any]:
+    """What else a recipe must have, where an entry declares so."""
+    if method[0] == "penalties" and PENALTIES[method[1]].needs_dropout:
+        return {"networks.dropout": 0.3}
+    return {}
 
 
 def session_of(recipe: Mapping[str, Any]) -> Session:

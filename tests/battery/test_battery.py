@@ -1,6 +1,5 @@
 """What every entry of every registry answers to in a game: odd batches, pure losses, and weights of 0."""
 
-import math
 from typing import Any
 
 import pytest
@@ -11,8 +10,8 @@ from saddlepoint.errors import InputError
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import load
-from saddlepoint.rounds import Example, Round
-from tests.battery.games import METHODS, Method, Passes, differing, kept, play, recipe_with, session_of
+from saddlepoint.rounds import Example, Mover, Round
+from tests.battery.games import METHODS, Method, Passes, asked_by, differing, kept, play, recipe_with, session_of
 
 every_method = pytest.mark.parametrize("method", METHODS, ids=" ".join)
 
@@ -97,39 +96,77 @@ def test_networks_settle_once_a_turn_in_which_they_moved(monkeypatch: pytest.Mon
 
 
 WHOSE = ("discriminator", "generator", "both")
+CARRIED = [(name, "both") for name in PENALTIES if len(PENALTIES[name].players) == 2]
+CARRIED += [(name, player) for name in PENALTIES for player in PENALTIES[name].players]
+NOT_CARRIED = [(name, whose) for name in PENALTIES for whose in WHOSE if (name, whose) not in CARRIED]
 
 
 def penalized(name: str, whose: str, weight: Any) -> dict[str, Any]:
-    return recipe_with(None, {f"penalties.{whose}.0": {"name": name, "weight": weight}})
+    asked = asked_by(("penalties", name))
+    return recipe_with(None, {f"penalties.{whose}.0": {"name": name, "weight": weight}, **asked})
 
 
-@pytest.mark.parametrize("name", PENALTIES)
-@pytest.mark.parametrize("whose", WHOSE)
+@pytest.mark.parametrize(("name", "whose"), NOT_CARRIED)
+def test_a_player_who_may_not_carry_it_is_told_who_may(name: str, whose: str) -> None:
+    with pytest.raises(InputError) as refused:
+        penalized(name, whose, 1)
+    (owner,) = PENALTIES[name].players
+    assert refused.value.problems == (f"penalties.{whose}.0: {name} is a term of the {owner}'s loss; list it in penalties.{owner}",)
+
+
+@pytest.mark.parametrize(("name", "whose"), CARRIED)
 @pytest.mark.parametrize("weight", [0, {"name": "after", "start": 4, "value": 1.0}, {"name": "linear", "start": 0.0, "end": 0.0}])
 def test_weight_0_is_absence(name: str, whose: str, weight: Any) -> None:
     """To the bit over four updates, and without one pass more: on points both sides are judged in one."""
-    arms = [session_of(recipe) for recipe in (recipe_with(), penalized(name, whose, weight))]
+    plain = recipe_with(None, asked_by(("penalties", name)))
+    arms = [session_of(recipe) for recipe in (plain, penalized(name, whose, weight))]
     passes = [Passes(session.game) for session in arms]
     absent, weightless = (kept(play(session, 4)) for session in arms)
     assert differing(absent, weightless) == []
     for mover, player in arms[1].game.players.items():
         assert player.needs({"discriminator": 3, "generator": 3}) == frozenset(), f"the {mover}'s passes are prepared for nothing"
-    assert passes[0].by_turn == passes[1].by_turn == {"discriminator": [10] * 4, "generator": [5] * 4}
+    sides = [5, 5] if arms[0].game.discriminator.drops else [10]
+    assert passes[0].by_turn == passes[1].by_turn == {"discriminator": sides * 4, "generator": [5] * 4}
 
 
 @pytest.mark.parametrize("name", PENALTIES)
 def test_a_weight_above_0_is_no_absence(name: str) -> None:
-    absent, present = (kept(play(session_of(recipe), 4)) for recipe in (recipe_with(), penalized(name, "discriminator", 1)))
+    plain, (whose, *_) = recipe_with(None, asked_by(("penalties", name))), PENALTIES[name].players
+    absent, present = (kept(play(session_of(recipe), 4)) for recipe in (plain, penalized(name, whose, 1)))
     assert differing(absent, present)
 
 
-@pytest.mark.parametrize("name", PENALTIES)
-def test_every_third_update_costs_its_pass_every_third_update(name: str) -> None:
-    session = session_of(penalized(name, "discriminator", {"name": "every", "period": 3, "value": 0.1}))
+# Samples of each pass that a penalty costs, in a batch of 5: in the discriminator's turn, and in the generator's.
+COSTS: dict[str, tuple[list[int], list[int]]] = {
+    "gradient": ([5], [5]),
+    "wgan-gp": ([5], [5]),
+    "r1": ([], [5]),
+    "r2": ([], []),
+    "sdp": ([], [5]),
+    "ct": ([5], []),
+}
+# Judged are only the reals that it chose.
+FEWER = ("sdp",)
+
+
+def test_what_every_penalty_costs_is_known() -> None:
+    assert list(COSTS) == list(PENALTIES)
+
+
+@pytest.mark.parametrize(("name", "turn"), [(name, turn) for name in COSTS for turn in PENALTIES[name].players])
+def test_it_costs_its_passes_when_it_is_due(name: str, turn: Mover) -> None:
+    """Every third update, in the turn of the player that carries it: beside one pass a side, on points one for both."""
+    session = session_of(penalized(name, turn, {"name": "every", "period": 3, "value": 0.1}))
     passes = Passes(session.game)
-    own = 1 if name in ("gradient", "wgan-gp") else 0  # the others look where the loss has looked
+    sides = [5, 5] if session.game.discriminator.drops else [10]
     for update in range(7):
-        before = len(passes.by_turn["discriminator"])
+        for judged in passes.by_turn.values():
+            judged.clear()
         play(session, 1)
-        assert len(passes.by_turn["discriminator"]) - before == 1 + (own if update % 3 == 0 else 0)
-    assert len(passes.by_turn["discriminator"]) == 7 + own * math.ceil(7 / 3)
+        expected = {"discriminator": sides, "generator": [5]}
+        own = COSTS[name][0 if turn == "discriminator" else 1] if update % 3 == 0 else []
+        if own and name in FEWER:
+            own = [passes.by_turn[turn][-1]]
+            assert own[0] <= 5
+        expected[turn] = expected[turn] + own
+        assert passes.by_turn == expected, update

@@ -11,9 +11,10 @@ from saddlepoint.streams import Streams
 from tests.battery.games import Passes, differing, kept, play, session_of
 
 # Passes of the discriminator in one of its turns and in the generator's: one a side (for points one for both), one for
-# interpolates, one for SDP's reals.
+# interpolates, one for SDP's reals, one for what a consistency term judges again.
 PASSES: dict[str, tuple[int, int]] = {
     "aw-gan": (2, 1),
+    "ct-gan": (4, 1),
     "dcgan": (2, 1),
     "gan": (2, 1),
     "hinge": (2, 1),
@@ -37,7 +38,7 @@ PLANE = (2,)
 
 def test_how_many() -> None:
     assert sorted(PASSES) == sorted(shipped())
-    assert len(PASSES) == 16
+    assert len(PASSES) == 17
 
 
 @pytest.mark.parametrize("name", PASSES)

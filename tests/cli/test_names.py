@@ -23,7 +23,7 @@ from saddlepoint.weightings import WEIGHTINGS
 
 NAMES: dict[str, tuple[Mapping[str, type[Record]], set[str]]] = {
     "objectives": (OBJECTIVES, {"vanilla", "lsgan", "hinge", "wasserstein"}),
-    "penalties": (PENALTIES, {"gradient", "wgan-gp", "r1", "r2", "sdp"}),
+    "penalties": (PENALTIES, {"gradient", "wgan-gp", "r1", "r2", "sdp", "ct"}),
     "weightings": (WEIGHTINGS, {"wegan", "importance"}),
     "networks": (NETWORKS, {"mlp", "dcgan", "resnet", "dirac"}),
     "optimizers": (OPTIMIZERS, {"adam", "rmsprop", "sgd"}),

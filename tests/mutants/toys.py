@@ -86,6 +86,14 @@ def gradient_at_fakes(toy: Toy) -> Tensor:
 
 
 @torch.no_grad()
+def difference_by_dropout(toy: Toy) -> Tensor:
+    """The mean difference in score between two judgements of the same reals under two masks."""
+    example, streams = Example(toy.reals()), Streams(SEEDS)
+    first, second = (toy.game.judge(example, False, streams).scores for _ in range(2))
+    return (first - second).abs().mean(-1)
+
+
+@torch.no_grad()
 def gap_of_realistic_fakes(toy: Toy) -> Tensor:
     """The mean difference in score between the 16 best fakes and the reals nearest to them."""
     reals, fakes = toy.reals(), toy.fakes()

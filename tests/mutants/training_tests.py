@@ -14,6 +14,7 @@ from .toys import (
     DISCRIMINATOR,
     GENERATOR,
     Toy,
+    difference_by_dropout,
     energy_distance,
     gap_of_realistic_fakes,
     gap_of_scores,
@@ -106,9 +107,11 @@ def samples_are_right(updates: int = 100, **sections: Any) -> TrainingTest:
     return TrainingTest(toy(**sections), energy_distance, most=0.25, play=rounds(updates))
 
 
-def critic_with(penalty: Mapping[str, Any], look: Callable[[Toy], Tensor], least: float, most: float) -> TrainingTest:
+def critic_with(
+    penalty: Mapping[str, Any], look: Callable[[Toy], Tensor], least: float, most: float, **sections: Any
+) -> TrainingTest:
     """A critic that nothing but the penalty holds."""
-    return TrainingTest(toy(objective="wasserstein", penalties={"discriminator": [penalty]}), look, least, most)
+    return TrainingTest(toy(objective="wasserstein", penalties={"discriminator": [penalty]}, **sections), look, least, most)
 
 
 def sdp() -> TrainingTest:
@@ -157,6 +160,7 @@ TRAINING_TESTS: dict[tuple[str, str], TrainingTest] = {
     ("penalties", "r1"): critic_with({"name": "r1", "weight": 1}, gradient_at_reals, 0.0, 0.5),
     ("penalties", "r2"): critic_with({"name": "r2", "weight": 1}, gradient_at_fakes, 0.0, 0.5),
     ("penalties", "sdp"): sdp(),
+    ("penalties", "ct"): critic_with({"name": "ct"}, difference_by_dropout, 0.0, 1.0, networks=mlp(dropout=0.2)),
     ("weightings", "wegan"): weighted_by(name="wegan", eta=1e-4),
     ("weightings", "importance"): weighted_by(name="importance", temperature=0.3),
     ("projections", "weight-clipping"): TrainingTest(

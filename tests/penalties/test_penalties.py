@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from saddlepoint.networks.dropout import dropout
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import Example, Judgement, Round
 from saddlepoint.schedules import Constant
@@ -23,6 +24,8 @@ class Discriminator:
         self.first = torch.randn(*leading, 6, 12, generator=draws, dtype=torch.float64).requires_grad_()
         self.second = torch.randn(*leading, 12, generator=draws, dtype=torch.float64).requires_grad_()
         self.judged: list[int] = []
+        # Where masks are drawn from, for a penalty that compares two of them.
+        self.masks: Streams | None = None
 
     def replica(self, r: int) -> "Discriminator":
         lone = Discriminator()
@@ -32,6 +35,8 @@ class Discriminator:
     def judge(self, example: Example, features: bool) -> Judgement:
         self.judged.append(example.image.shape[self.second.ndim - 1])
         hidden = (example.image @ self.first).tanh()
+        if self.masks is not None:
+            hidden = dropout(hidden, 0.4, self.masks, "dropout")
         scores = (hidden @ self.second.unsqueeze(-1)).squeeze(-1)
         blocks = {"map": hidden.reshape(*hidden.shape[:-1], 3, 2, 2), "vector": 2 * hidden} if features else {}
         return Judgement(scores, blocks)
@@ -40,12 +45,13 @@ class Discriminator:
 def made(
     discriminator: Discriminator, real: Tensor, fake: Tensor, name: str, *, seeds: int | list[int] = 7, **fields: Any
 ) -> tuple[Tensor, Round]:
-    penalty = PENALTIES[name](**fields)
+    penalty, streams = PENALTIES[name](**fields), Streams(seeds, dtype=torch.float64)
+    discriminator.masks = streams if penalty.needs_dropout else None
     round = Round(
         lambda: Example(real),
         lambda: Example(fake),
         discriminator.judge,
-        streams=Streams(seeds, dtype=torch.float64),
+        streams=streams,
         clock={"discriminator": 0, "generator": 0},
         needs=penalty.needs,
         couples_batch=False,

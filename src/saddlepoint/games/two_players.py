@@ -1,5 +1,6 @@
 """The game of Goodfellow et al. 2014: one generator against one discriminator (or critic)."""
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 
@@ -45,7 +46,8 @@ class TwoPlayers:
         self._precision = precision
         self._dtype = dtype
         self._moving: tuple[Mover, ...] | None = None
-        self._couples_batch = discriminator.couples_batch
+        # Of dropout's masks, which are drawn for a batch, each process has those of its own samples.
+        self._couples_batch = discriminator.couples_batch or discriminator.drops
         # On points a pass costs its calls, not its arithmetic: one for both sides is a third of a turn less.
         self._together = len(discriminator.shape) == 1 and not self._couples_batch
         self._remembering = {name: [term for term in player.terms() if states[term[0]]] for name, player in players.items()}
@@ -60,33 +62,42 @@ class TwoPlayers:
         self._freeze_all_but(turn.movers)
         clock = self.clock
         needs: frozenset[Need] = frozenset().union(*(self.players[name].needs(clock) for name in turn.movers))
+        latents = functools.cache(lambda: self.latents(streams, turn.movers[-1]))
         return Round(
             lambda: batch,
-            lambda: self.fake(streams, turn.movers[-1]),
-            self.judge,
+            lambda: Example(self.generate(latents())),
+            lambda example, features: self.judge(example, features, streams),
             streams=streams,
             clock=clock,
             needs=needs,
             watched=watched,
             couples_batch=self._couples_batch,
             together=self._together and "discriminator" in turn.movers,
+            latents=latents,
+            generate=self.generate,
         )
+
+    def latents(self, streams: Streams, mover: Mover) -> Tensor:
+        """Fresh latents for a turn of `mover`, `[*, n, latent]`."""
+        return self._latents(streams, f"latents {mover}", self._fakes[mover])
 
     def fake(self, streams: Streams, mover: Mover) -> Example:
         """Fresh fakes for a turn of `mover`."""
-        latents = self._latents(streams, f"latents {mover}", self._fakes[mover])
-        return Example(self.generate(latents))
+        return Example(self.generate(self.latents(streams, mover)))
 
     def generate(self, latents: Tensor) -> Tensor:
         with self._precision():
             images: Tensor = self.generator(latents)
         return images.to(self._dtype)
 
-    def judge(self, example: Example, features: bool) -> Judgement:
+    def judge(self, example: Example, features: bool, streams: Streams | None = None) -> Judgement:
+        """What the discriminator says; in training, where its dropout draws from `streams`."""
         with self._precision():
-            judgement = self.discriminator.judge(example, features)
+            judgement = self.discriminator.judge(example, features, streams)
         return Judgement(
-            judgement.scores.to(self._dtype), {name: block.to(self._dtype) for name, block in judgement.features.items()}
+            judgement.scores.to(self._dtype),
+            {name: block.to(self._dtype) for name, block in judgement.features.items()},
+            None if judgement.last is None else judgement.last.to(self._dtype),
         )
 
     def observe(self, turn: Turn, round: Round) -> None:

@@ -58,6 +58,7 @@ class Dcgan(Networks):
 }"""
 
     width: int = Field(default=64, ge=1, description="channels of the discriminator's first stage; they double at each next one")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="after each stage of the discriminator, in training")
     normalization: DcganNormalization = Field(
         default=DcganNormalization(), description="of each player: batch, layer, none or spectral"
     )
@@ -65,6 +66,10 @@ class Dcgan(Networks):
     @property
     def couples_batch(self) -> bool:
         return self.normalization.discriminator == "batch"
+
+    @property
+    def drops(self) -> bool:
+        return self.dropout > 0
 
     @property
     def smallest_batch(self) -> int:
@@ -98,7 +103,8 @@ class Dcgan(Networks):
         widths = [shape[0], *(self.width * 2**stage for stage in range(STAGES[shape[-1]]))]
         stages = [Down(layers, before, after, first=number == 0) for number, (before, after) in enumerate(pairwise(widths))]
         head = Head(layers.convolution(widths[-1], 1, 4))
-        discriminator = Discriminator(shape, (), stages, head, twice_differentiated=twice_differentiated)
+        rates = (self.dropout,) * len(stages)
+        discriminator = Discriminator(shape, (), stages, head, dropout=rates, twice_differentiated=twice_differentiated)
         initialize(discriminator, "discriminator", streams, _laws)
         return discriminator
 

@@ -62,6 +62,7 @@ class Mlp(Networks):
         description="units of each hidden layer of the generator, in place of width and depth; the discriminator's are reversed",
     )
     activation: ActivationName = Field(default="relu", description="after each hidden layer: relu, leaky-relu (slope .2) or tanh")
+    dropout: float = Field(default=0.0, ge=0, lt=1, description="after each hidden layer of the discriminator, in training")
     normalization: MlpNormalization = Field(
         default=MlpNormalization(), description="of each player: batch, layer, none or spectral"
     )
@@ -78,6 +79,10 @@ class Mlp(Networks):
     @property
     def couples_batch(self) -> bool:
         return self.normalization.discriminator == "batch" and bool(self._widths)
+
+    @property
+    def drops(self) -> bool:
+        return self.dropout > 0 and bool(self._widths)
 
     @property
     def smallest_batch(self) -> int:
@@ -105,7 +110,8 @@ class Mlp(Networks):
         # Small matrices are faster with the fused activations even in double backward, so a penalty changes nothing here.
         layers = Layers.of("discriminator", self.normalization.discriminator, streams)
         hidden, width = self._hidden(layers, math.prod(shape), self._widths[::-1])
-        discriminator = Discriminator(shape, streams.leading, hidden, Head(layers.linear(width, 1)), flat=True)
+        rates = (self.dropout,) * len(hidden)
+        discriminator = Discriminator(shape, streams.leading, hidden, Head(layers.linear(width, 1)), flat=True, dropout=rates)
         initialize(discriminator, "discriminator", streams, _laws)
         return discriminator
 
@@ -127,7 +133,8 @@ class Mlp(Networks):
         """The layers of stacked replicas, their activation, and whether a tanh ends them; None where something stands between."""
         modules = list(network.modules())
         normalizes = any(isinstance(module, Hidden) and module.normalizes for module in modules)
-        if normalizes or len(network.leading) != 1:
+        drops = isinstance(network, Discriminator) and network.drops
+        if normalizes or drops or len(network.leading) != 1:
             return None
         layers = tuple(module for module in modules if isinstance(module, Linear))
         return layers, self.activation, any(isinstance(module, nn.Tanh) for module in modules)

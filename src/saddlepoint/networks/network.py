@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from saddlepoint.networks.batch_normalization import BatchNorm
+from saddlepoint.networks.dropout import dropout
 from saddlepoint.networks.layers import NormalizationName
 from saddlepoint.networks.remembering import Remembering
 from saddlepoint.processes import Processes
@@ -66,8 +67,9 @@ class Discriminator(nn.Module):
         shape: of one example.
         leading: replica axes.
         blocks: called one after another with `(x, twice)`; what each gives is a feature, named `block 1`, `block 2`, ….
-        head: called with `(x, twice)`; gives one number a sample.
+        head: gives one number a sample.
         flat: the blocks take an example as one row of numbers.
+        dropout: the rate after each block, in training; empty for none.
         twice_differentiated: a penalty will differentiate input gradients. Passes on images that take a gradient then use
             activations that are cheap to differentiate twice; what comes out is identical.
     """
@@ -77,14 +79,16 @@ class Discriminator(nn.Module):
         shape: Sequence[int],
         leading: Sequence[int],
         blocks: Sequence[nn.Module],
-        head: nn.Module,
+        head: "LastLayer",
         *,
         flat: bool = False,
+        dropout: Sequence[float] = (),
         twice_differentiated: bool = False,
     ) -> None:
         super().__init__()
         self.shape = tuple(shape)
         self.leading = tuple(leading)
+        self.dropout = tuple(dropout) or (0.0,) * len(blocks)
         self.blocks = nn.ModuleList(blocks)
         self.head = head
         self.flat = flat
@@ -99,12 +103,20 @@ class Discriminator(nn.Module):
         """Whether a sample's score depends on the other samples of its batch."""
         return any(isinstance(layer, BatchNorm) for layer in self.modules())
 
+    @property
+    def drops(self) -> bool:
+        """Whether it has dropout: then two judgements of one batch in training differ."""
+        return any(self.dropout)
+
     def forward(self, image: Tensor) -> Tensor:
         """Scores `[*, n]`."""
         return self.judge(Example(image), features=False).scores
 
-    def judge(self, example: Example, features: bool) -> Judgement:
-        """Scores, and when `features` what leaves each block, by its name."""
+    def judge(self, example: Example, features: bool, streams: Streams | None = None) -> Judgement:
+        """Scores, and when `features` what leaves each block, by its name, and what enters the last layer.
+
+        `streams` says that this is a pass of training: dropout draws its masks from them. Without them nothing is dropped.
+        """
         image = example.image
         _check("images", image, self.leading, self.shape)
         twice = self._differentiates_twice(image)
@@ -112,11 +124,14 @@ class Discriminator(nn.Module):
         if self.fused is not None and not features and not self._gives_input_gradients(image):
             return Judgement(torch.reshape(self.fused(x), image.shape[: len(self.leading) + 1]), {})
         kept: dict[str, Tensor] = {}
-        for name, block in zip(self.block_names, self.blocks, strict=True):
+        for name, block, rate in zip(self.block_names, self.blocks, self.dropout, strict=True):
             x = block(x, twice)
+            if rate and streams is not None:
+                x = dropout(x, rate, streams, f"dropout {name}")
             if features:
                 kept[name] = x
-        return Judgement(torch.reshape(self.head(x, twice), image.shape[: len(self.leading) + 1]), kept)
+        scores = torch.reshape(self.head(x, twice), image.shape[: len(self.leading) + 1])
+        return Judgement(scores, kept, self.head.enters(x, twice).flatten(len(self.leading) + 1) if features else None)
 
     def observe(self) -> None:
         """After the discriminator's update, once a turn."""
@@ -136,15 +151,27 @@ class Discriminator(nn.Module):
         return image.requires_grad and next(self.parameters()).requires_grad
 
 
-class Head(nn.Module):
+class LastLayer(nn.Module):
+    """Gives the scores: called with `(x, twice)`, one number a sample, from what the last block gives."""
+
+    @abstractmethod
+    def enters(self, x: Tensor, twice: bool = False) -> Tensor:
+        """What its linear layer is given."""
+
+
+class Head(LastLayer):
     """One layer, from what the last block gives to a score."""
 
     def __init__(self, layer: nn.Module) -> None:
         super().__init__()
         self.layer = layer
 
+    def enters(self, x: Tensor, twice: bool = False) -> Tensor:
+        """What the layer is given."""
+        return x
+
     def forward(self, x: Tensor, twice: bool = False) -> Tensor:
-        scores: Tensor = self.layer(x)
+        scores: Tensor = self.layer(self.enters(x, twice))
         return scores
 
 
@@ -174,6 +201,16 @@ class Networks(Record):
     @abstractmethod
     def couples_batch(self) -> bool:
         """Whether the discriminator's score of a sample may depend on the rest of its batch."""
+
+    @property
+    def drops(self) -> bool:
+        """Whether the discriminator has dropout."""
+        return False
+
+    @property
+    def generator_couples_batch(self) -> bool:
+        """Whether what the generator makes of a latent may depend on the rest of its batch."""
+        return self.normalization.generator in ("batch", "spectral")
 
     @property
     @abstractmethod

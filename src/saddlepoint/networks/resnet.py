@@ -4,7 +4,7 @@ import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import torch.nn.functional as F
 from pydantic import Field
@@ -14,7 +14,7 @@ from saddlepoint.networks.activations import relu
 from saddlepoint.networks.image import Projection, image_problems, refuse
 from saddlepoint.networks.initialization import Constant, Law, Uniform, initialize
 from saddlepoint.networks.layers import Layers, NormalizationName, Weighted
-from saddlepoint.networks.network import Discriminator, Generator, Networks, Normalization, numbered
+from saddlepoint.networks.network import Discriminator, Generator, LastLayer, Networks, Normalization, numbered
 from saddlepoint.streams import Streams
 
 # Channels into the generator's first block and out of each: quarters of its width, by resolution.
@@ -67,6 +67,9 @@ class Resnet(Networks):
         multiple_of=4,
         description="channels of the generator's blocks at 32 px, a multiple of 4; by default twice width",
     )
+    dropout: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field(
+        default=(), description="after each block of the discriminator, in training, from the first one on; left out is 0"
+    )
     normalization: ResnetNormalization = Field(
         default=ResnetNormalization(), description="of each player: batch, layer, none or spectral"
     )
@@ -74,6 +77,10 @@ class Resnet(Networks):
     @property
     def couples_batch(self) -> bool:
         return self.normalization.discriminator == "batch"
+
+    @property
+    def drops(self) -> bool:
+        return any(self.dropout)
 
     @property
     def smallest_batch(self) -> int:
@@ -110,7 +117,8 @@ class Resnet(Networks):
         for number, (before, after) in enumerate(pairwise(widths), 1):
             blocks.append(Block(layers, before, after, down=number < DISCRIMINATOR_DOWN[shape[-1]]))
         head = SummedHead(layers, widths[-1])
-        discriminator = Discriminator(shape, (), blocks, head, twice_differentiated=twice_differentiated)
+        rates = (self.dropout + (0.0,) * len(blocks))[: len(blocks)]
+        discriminator = Discriminator(shape, (), blocks, head, dropout=rates, twice_differentiated=twice_differentiated)
         initialize(discriminator, "discriminator", streams, _laws)
         return discriminator
 
@@ -174,15 +182,18 @@ class Block(nn.Module):
         return total
 
 
-class SummedHead(nn.Module):
+class SummedHead(LastLayer):
     """ReLU, the sum over space, a linear layer without bias."""
 
     def __init__(self, layers: Layers, inputs: int) -> None:
         super().__init__()
         self.linear = layers.linear(inputs, 1, bias=False)
 
+    def enters(self, x: Tensor, twice: bool = False) -> Tensor:
+        return relu(x, twice=twice).sum((-2, -1))
+
     def forward(self, x: Tensor, twice: bool = False) -> Tensor:
-        scores: Tensor = self.linear(relu(x, twice=twice).sum((-2, -1)))
+        scores: Tensor = self.linear(self.enters(x, twice))
         return scores
 
 

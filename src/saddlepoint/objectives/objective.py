@@ -19,6 +19,9 @@ class Objective(Term):
     gives_probability: ClassVar[bool]
     """Whether the sigmoid of a score is the probability that the sample is real."""
 
+    unscaled: ClassVar[bool] = False
+    """Whether its losses are linear in the scores, so that nothing in them gives the scores a scale."""
+
     if TYPE_CHECKING:
 
         def __init__(self, **fields: Any) -> None: ...

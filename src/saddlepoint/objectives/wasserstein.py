@@ -21,6 +21,7 @@ class Wasserstein(Objective):
 
     name: ClassVar[str] = "wasserstein"
     gives_probability: ClassVar[bool] = False
+    unscaled: ClassVar[bool] = True
     bibtex: ClassVar[str] = """@inproceedings{arjovsky2017wasserstein,
   title={{Wasserstein} generative adversarial networks},
   author={Arjovsky, Martin and Chintala, Soumith and Bottou, L{\\'e}on},

@@ -7,7 +7,7 @@ import torch
 from pydantic import AfterValidator
 from torch import Tensor
 
-from saddlepoint.rounds import EMPTY, Round, State, Term
+from saddlepoint.rounds import EMPTY, Mover, Round, State, Term
 from saddlepoint.schedules import Schedule
 
 Counts = Literal["own", "generator", "discriminator"]
@@ -27,6 +27,14 @@ class Penalty(Term):
     """A term of a player's loss, `weight * penalty(round)`, where the call gives `[*]`, unweighted."""
 
     name: ClassVar[str]
+    # Who may carry it: in another player's loss it would be a constant, or another method.
+    players: ClassVar[tuple[Mover, ...]] = ("discriminator", "generator")
+    # Whether it compares two judgements of the same samples, which are the same judgement where nothing is dropped.
+    needs_dropout: ClassVar[bool] = False
+    # Whether it judges changed samples beside the batch, where batch norm would change the judgement of both.
+    judges_changed: ClassVar[bool] = False
+    # Whether its default weight is for scores that have a scale of their own.
+    needs_scale: ClassVar[bool] = False
 
     weight: Weight
 

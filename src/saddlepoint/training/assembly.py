@@ -19,7 +19,7 @@ from saddlepoint.networks.network import Discriminator, Generator, share_batch
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.processes import ALONE, Processes
 from saddlepoint.recipe import Recipe
-from saddlepoint.rounds import InputGradient, Mover, Side, State
+from saddlepoint.rounds import InputGradient, LatentGradient, Mover, Side, State
 from saddlepoint.streams import Streams
 from saddlepoint.training.side_by_side import Place, one_or_all, placing, side_by_side
 from saddlepoint.weightings.weighting import Weighting
@@ -110,6 +110,9 @@ def choose_kernels(recipe: Recipe, networks: Sequence[Generator | Discriminator]
     """
     if not recipe.replicated or recipe.kernels == "plain" or device.type != "cpu" or recipe.precision == "bfloat16":
         return None
+    # The kernels of the perceptron are differentiable once.
+    if any(LatentGradient() in penalty.needs for penalty in recipe.penalties_of("generator")):
+        networks = [network for network in networks if isinstance(network, Discriminator)]
     # In its turn the discriminator is frozen, and cannot tell a pass that is differentiated once from one that is twice.
     if _takes_input_gradients(recipe, "generator"):
         networks = [network for network in networks if isinstance(network, Generator)]

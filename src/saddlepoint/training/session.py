@@ -36,7 +36,7 @@ class Session:
         self.streams = streams_of(recipe, self.device, DTYPES[recipe.precision], processes)
         generator, discriminator = build_networks(recipe, source.shape, self.device)
         told = choose_kernels(recipe, (generator, discriminator), self.device)
-        self.warnings = () if told is None else (told,)
+        self.warnings = (*recipe.cautions(), *(() if told is None else (told,)))
         self.game = build_game(recipe, generator, discriminator, self.device, processes)
         decay = one_or_all([member.average.decay for member in recipe.members()], placing(self.device, DTYPES[recipe.precision]))
         self.average = Average(generator, decay) if recipe.average.decay > 0 else None
