@@ -26,7 +26,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "combiners": ("gradients.combine.discriminator",),
 }
 # The slots of a penalty that not every player may carry.
-PENALTY_SLOTS = {(player,): (f"penalties.{player}.0",) for player in get_args(Mover)}
+PENALTY_SLOTS: dict[tuple[Mover, ...], tuple[str, ...]] = {(player,): (f"penalties.{player}.0",) for player in get_args(Mover)}
 MLP = {"family": "mlp", "width": 6, "depth": 2}
 SMALL: dict[str, dict[str, Any]] = {
     "mlp": MLP,

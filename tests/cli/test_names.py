@@ -91,7 +91,7 @@ def test_the_api_raises_what_the_command_line_prints(here: Path) -> None:
     assert not issubclass(Interrupted, InputError)
 
 
-def networks() -> tuple[nn.Module, nn.Module, Tensor]:
+def networks() -> tuple[nn.Sequential, nn.Sequential, Tensor]:
     torch.manual_seed(0)
     generator = nn.Sequential(nn.Linear(2, 16), nn.ReLU(), nn.Linear(16, 2)).double()
     discriminator = nn.Sequential(nn.Linear(2, 16), nn.Softplus(), nn.Linear(16, 1), nn.Flatten(-2)).double()
@@ -115,14 +115,25 @@ def test_an_objective_in_a_strangers_loop(name: str) -> None:
 
 @pytest.mark.parametrize("name", PENALTIES)
 def test_a_penalty_in_a_strangers_loop(name: str) -> None:
-    """Any module on images will do; one without features takes of SDP the term that reads scores."""
-    _, discriminator, real = networks()
-    penalty = PENALTIES[name](terms="score") if name == "sdp" else PENALTIES[name]()
-    round = Round.of(real=real, fake=real.flip(0) + 1, discriminator=discriminator, streams=Streams(0, dtype=torch.float64))
-    value = penalty(round)
+    """Any modules on images and latents will do; what is learned by reaches the first player that may carry it."""
+    generator, discriminator, real = networks()
+    if PENALTIES[name].needs_dropout:
+        discriminator = nn.Sequential(nn.Dropout(0.5), *discriminator)
+    penalty, latents = PENALTIES[name](), torch.randn(32, 2, dtype=torch.float64)
+    round = Round.of(
+        real=real,
+        fake=generator(latents),
+        discriminator=discriminator,
+        features=lambda image: {"hidden": discriminator[:-2](image)},
+        latents=latents,
+        generator=generator,
+        streams=Streams(0, dtype=torch.float64),
+    )
+    value = penalty(round, penalty.initial_state(()))
     assert value.shape == ()
     value.backward()
-    assert any(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in discriminator.parameters())
+    taught = discriminator if "discriminator" in penalty.players else generator
+    assert any(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in taught.parameters())
 
 
 def test_the_gradient_penalty_of_the_design() -> None:

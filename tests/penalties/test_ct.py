@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from saddlepoint.networks import NETWORKS
 from saddlepoint.networks.dropout import dropout
+from saddlepoint.networks.layers import Weighted
 from saddlepoint.networks.network import Discriminator
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import load
@@ -24,7 +25,7 @@ def points(n: int, d: int = 2, seed: int = 0) -> Tensor:
 
 def mlp(rate: float, **fields: Any) -> Discriminator:
     streams = Streams(0, dtype=torch.float64)
-    return NETWORKS["mlp"](dropout=rate, **fields).discriminator((2,), streams)
+    return NETWORKS["mlp"].model_validate({"dropout": rate, **fields}).discriminator((2,), streams)
 
 
 def judged(passes: Sequence[tuple[Tensor, Tensor]], **fields: Any) -> Tensor:
@@ -97,14 +98,14 @@ def test_features_are_what_enters_the_last_layer() -> None:
     shape, streams = (1, 16, 16), Streams(0)
     images = streams.normal("images", 3, *shape)
     for family, fields in (("dcgan", {"width": 4, "dropout": 0.5}), ("resnet", {"width": 4, "dropout": (0.0, 0.2, 0.5)})):
-        critic = NETWORKS[family](**fields, normalization={"discriminator": "none"}).discriminator(shape, streams)
+        record = NETWORKS[family].model_validate({**fields, "normalization": {"discriminator": "none"}})
+        critic = record.discriminator(shape, streams)
         said = critic.judge(Example(images), True, streams)
         assert said.last is not None
         layer = critic.head.linear if family == "resnet" else critic.head.layer
-        assert isinstance(layer, nn.Module)
-        weight, bias = layer.weight, layer.bias
-        scores = said.last @ torch.as_tensor(weight).flatten(1).T.squeeze(-1) + (0 if bias is None else bias)
-        torch.testing.assert_close(scores.squeeze(-1), said.scores, rtol=1e-5, atol=1e-6)
+        assert isinstance(layer, Weighted)
+        scores = said.last @ layer.weight.flatten() + (0 if layer.bias is None else layer.bias)
+        torch.testing.assert_close(scores, said.scores, rtol=1e-5, atol=1e-6)
         blocks = list(said.features.values())
         if family == "dcgan":
             assert torch.equal(said.last, blocks[-1].flatten(1))
@@ -119,7 +120,12 @@ def test_every_pass_of_training_drops_and_none_else() -> None:
     session = session_of(recipe)
     drawn: list[str] = []
     uniform = session.streams.uniform
-    session.streams.uniform = lambda name, *shape: (drawn.append(name), uniform(name, *shape))[1]  # type: ignore[method-assign]
+
+    def noted(name: str, *shape: int) -> Tensor:
+        drawn.append(name)
+        return uniform(name, *shape)
+
+    session.streams.uniform = noted  # type: ignore[method-assign]
     passes = Passes(session.game)
     session.trainer.update(watched=True)
     assert passes.by_turn == {"discriminator": [5] * 5, "generator": [5]}, "one of the five judged the held-out reals"

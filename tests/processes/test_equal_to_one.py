@@ -11,7 +11,7 @@ from saddlepoint.networks.layer_normalization import LayerNorm
 from saddlepoint.networks.spectral_normalization import SpectralNorm
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.weightings.wegan import SQUASHES
-from tests.battery.games import METHODS, SMALL, Method, recipe_with
+from tests.battery.games import METHODS, SMALL, Method, asked_by, recipe_with, slots_of
 from tests.processes.games import Played, farthest, play, play_alone, play_apart
 from tests.processes.group import Group
 
@@ -93,7 +93,7 @@ def normalization_rule(family: str) -> str:
 
 def test_how_many() -> None:
     assert len(METHODS) == len(RULES) >= 4 + 5 + 2 + 3 + 3 + 1 + 1
-    assert {rule: sum(found == rule for found in RULES.values()) for rule in set(RULES.values())} == {"own": 16, "everyone": 3}
+    assert {rule: sum(found == rule for found in RULES.values()) for rule in set(RULES.values())} == {"own": 17, "everyone": 3}
     assert len(CASES) >= 20
 
 
@@ -126,9 +126,8 @@ def test_every_way_of_an_entry(pair: Group, case: str) -> None:
 @pytest.mark.parametrize("name", PENALTIES)
 def test_four_processes_with_two_samples_each(four: Group, name: str) -> None:
     penalty = {"name": name, "weight": 0.1, **({"k": 3} if name == "sdp" else {})}
-    recipe = recipe_with(
-        None, {"schedule.batch": 8, "schedule.generator_batch": 4, "penalties.both": [penalty], **weighted("wegan")}
-    )
+    slots = dict.fromkeys(slots_of(("penalties", name)), penalty) | asked_by(("penalties", name))
+    recipe = recipe_with(None, {"schedule.batch": 8, "schedule.generator_batch": 4, **slots, **weighted("wegan")})
     _, gap = together(four, recipe)
     assert gap <= 1e-12
 

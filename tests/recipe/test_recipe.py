@@ -38,15 +38,27 @@ SLOTS: list[tuple[str, Mapping[str, type[BaseModel]], str]] = [
     ("optimizers.discriminator", OPTIMIZERS, "name"),
     ("gradients.combine.discriminator", COMBINERS, "name"),
 ]
-ENTRIES = [(slot, name, key) for slot, registry, key in SLOTS for name in registry]
+
+
+def may_stand(slot: str, name: str) -> bool:
+    """Of penalties, whether each player of the list may carry it."""
+    room, _, rest = slot.partition(".")
+    carriers: set[str] = set(PENALTIES[name].players) if room == "penalties" else set()
+    asked = {"both": {"generator", "discriminator"}}.get(rest.removesuffix(".0"), {rest.removesuffix(".0")})
+    return room != "penalties" or asked <= carriers
+
+
+ENTRIES = [(slot, name, key) for slot, registry, key in SLOTS for name in registry if may_stand(slot, name)]
 REQUIRED: dict[str, dict[str, Any]] = {"folder": {"path": "pictures"}}
 
 
 def recipe_with(slot: str, name: str, key: str) -> Recipe:
-    """A recipe in which every entry is possible: no batch norm in the discriminator, and data that fit the networks."""
+    """A recipe in which every entry is possible: no batch norm, dropout where it is asked for, and data that fit the networks."""
     record = {key: name} | REQUIRED.get(name, {})
+    drops = name in PENALTIES and PENALTIES[name].needs_dropout
+    networks: dict[str, Any] = {"normalization": {"generator": "none", "discriminator": "none"}}
     data = "dirac" if name == "dirac" else "digits"
-    return load({"data": data, "networks": {"normalization": {"discriminator": "none"}}}, {slot: record})
+    return load({"data": data, "networks": networks | ({"dropout": 0.5} if drops else {})}, {slot: record})
 
 
 def read_back(recipe: Recipe) -> Recipe:

@@ -13,7 +13,7 @@ from saddlepoint.networks import NETWORKS
 from saddlepoint.networks.layers import NormalizationName
 from saddlepoint.recipe import Recipe, gives_images, load
 from saddlepoint.training.session import Session
-from tests.battery.games import METHODS, MLP, POINTS, SLOTS, recipe_with
+from tests.battery.games import METHODS, MLP, POINTS, asked_by, recipe_with, slots_of
 
 SEEDS = (3, 11, 4)
 PLAYERS = ("generator", "discriminator")
@@ -58,7 +58,10 @@ UNSEEN_SHIFT = {f"optimizers.{player}": {"name": "sgd", "lr": 1e-2} for player i
 
 def _cases() -> list[Case]:
     methods = [(room, name) for room, name in METHODS if room != "networks"]
-    fields = {name: MORE.get(name, {slot: {"name": name} for slot in SLOTS[room]}) for room, name in methods}
+    fields = {
+        name: MORE.get(name, {slot: {"name": name} for slot in slots_of((room, name))} | asked_by((room, name)))
+        for room, name in methods
+    }
     unseen = dict.fromkeys(("hinge", "wasserstein"), UNSEEN_SHIFT)
     cases = [Case(room, name, {**fields[name], **unseen.get(name, {})}) for room, name in methods]
     for family in [name for name, record in NETWORKS.items() if record.stacks]:

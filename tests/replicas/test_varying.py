@@ -13,7 +13,7 @@ from saddlepoint.recipe import Recipe, load
 from saddlepoint.rounds import Record
 from saddlepoint.schedules import SCHEDULES
 from saddlepoint.validation import addresses, dotted, parameters, takes_real_number
-from tests.battery.games import SLOTS, recipe_with
+from tests.battery.games import recipe_with, slots_of
 from tests.recipe.telling import told
 from tests.replicas.games import PLAYERS, everything, played, replicated, sessions, too_far
 
@@ -32,9 +32,11 @@ VALUES: dict[str, tuple[float, float]] = {
     "epsilon": (0.05, 0.5),
     "eta": (0.05, 0.7),
     "fake": (0.0, -1.0),
+    "features": (0.1, 2.0),
     "high": (0.75, 0.5),
     "low": (0.5, 0.7),
     "lr": (1e-3, 4e-3),
+    "margin": (0.0, 0.001),
     "momentum": (0.0, 0.6),
     "real": (1.0, 2.0),
     "target": (1.0, 0.5),
@@ -66,8 +68,9 @@ VARIED: list[Varied] = [(entry.room, entry.name, field) for entry in registered(
 
 
 def test_how_many() -> None:
-    # LSGAN 3; four gradient penalties of 2, SDP 1; WeGAN 1, importance weights 2; Adam 5, RMSProp 5, SGD 3; clipping 1; aw-GAN 4.
-    assert len(VARIED) == len(set(VARIED)) == 3 + (4 * 2 + 1) + (1 + 2) + (5 + 5 + 3) + 1 + 4
+    # LSGAN 3; four gradient penalties of 2, SDP 1, CT 3; WeGAN 1, importance weights 2; Adam 5, RMSProp 5, SGD 3; clipping 1;
+    # aw-GAN 4.
+    assert len(VARIED) == len(set(VARIED)) == 3 + (4 * 2 + 1 + 3) + (1 + 2) + (5 + 5 + 3) + 1 + 4
     assert {field for _, _, field in VARIED} == set(VALUES)
 
 
@@ -83,7 +86,7 @@ def differ_and_are_near(recipe: Recipe) -> None:
 
 
 def varying(room: str, name: str, field: str, how: str) -> Recipe:
-    values, slots = VALUES[field], SLOTS[room]
+    values, slots = VALUES[field], slots_of((room, name))
     recipe = recipe_with((room, name), {"precision": "float32"} | {f"{slot}.name": name for slot in slots})
     seeds = (3,) * len(values) if how == "zip" else (3,)
     return replicated(recipe, seeds, {f"{slot}.{field}": values for slot in slots}, how)
@@ -196,11 +199,11 @@ def test_what_draws_says_so(name: str) -> None:
 
 def full(method: tuple[str, str]) -> dict[str, Any]:
     room, name = method
-    return recipe_with(method, {f"{slot}.{'family' if room == 'networks' else 'name'}": name for slot in SLOTS[room]})
+    return recipe_with(method, {f"{slot}.{'family' if room == 'networks' else 'name'}": name for slot in slots_of(method)})
 
 
 def may_vary(room: str, name: str) -> set[str]:
-    own = {f"{slot}.{field}" for slot in SLOTS[room] for kind, entry, field in VARIED if (kind, entry) == (room, name)}
+    own = {f"{slot}.{field}" for slot in slots_of((room, name)) for kind, entry, field in VARIED if (kind, entry) == (room, name)}
     rates = {f"optimizers.{player}.{field}" for player in PLAYERS for _, entry, field in VARIED if entry == "adam"}
     return own | set(SECTIONS) | (rates if room != "optimizers" else set())
 

@@ -78,6 +78,7 @@ FIELDS: list[Record] = [
     PENALTIES["gradient"](centre=0.7, at="real", form="one-sided"),
     PENALTIES["gradient"](centre=0.0, at="interpolates"),
     PENALTIES["sdp"](k=2, normalization="unit", aggregator="mean", score="probability", scale="batch"),
+    PENALTIES["ct"](margin=0.5, features=2.0),
     OBJECTIVES["vanilla"](saturating=True),
     OBJECTIVES["lsgan"](fake=-1, real=1, target=0),
     WEIGHTINGS["wegan"](eta=1.0),

@@ -50,6 +50,7 @@ class Dcgan(Networks):
     """
 
     family: ClassVar[str] = "dcgan"
+    one_for_all: ClassVar[frozenset[str]] = frozenset({"dropout"})
     bibtex: ClassVar[str] = """@inproceedings{radford2016unsupervised,
   title = {Unsupervised representation learning with deep convolutional generative adversarial networks},
   author = {Radford, Alec and Metz, Luke and Chintala, Soumith},

@@ -45,6 +45,7 @@ class Mlp(Networks):
 
     family: ClassVar[str] = "mlp"
     stacks: ClassVar[bool] = True
+    one_for_all: ClassVar[frozenset[str]] = frozenset({"dropout"})
     bibtex: ClassVar[str] = """@inproceedings{goodfellow2014generative,
   title = {Generative adversarial nets},
   author = {Goodfellow, Ian and Pouget-Abadie, Jean and Mirza, Mehdi and Xu, Bing and Warde-Farley, David and Ozair, Sherjil

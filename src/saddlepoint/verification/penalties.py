@@ -8,11 +8,13 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from saddlepoint.penalties.ct import CT
 from saddlepoint.penalties.gradient import Gradient
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.penalties.sdp import SDP
 from saddlepoint.rounds import Round
 from saddlepoint.streams import Streams
+from saddlepoint.verification.consistency import Forgetful, consistency_probes
 from saddlepoint.verification.gradients import SHAPE, Ask, Critic, Shape, drawn, gradient_probes, linear
 from saddlepoint.verification.probe import Numbers, Probe, Slip, numbers
 
@@ -37,7 +39,9 @@ def ask_record(penalty: Penalty) -> Ask:
 
 def penalty_probes(ask: Ask, like: Penalty | None, shape: Shape = SHAPE) -> list[Probe]:
     """All probes of a penalty; `like` is the record whose formula it should have, if any."""
-    probes = _common(ask, shape)
+    probes = _common(ask, shape, Forgetful if like is not None and like.needs_dropout else Bent)
+    if isinstance(like, CT):
+        probes += consistency_probes(ask, like, shape)
     if isinstance(like, Gradient):
         probes += gradient_probes(ask, like, shape)
     if isinstance(like, SDP) and _has_formula(like):
@@ -45,25 +49,33 @@ def penalty_probes(ask: Ask, like: Penalty | None, shape: Shape = SHAPE) -> list
     return probes
 
 
-def _common(ask: Ask, shape: Shape) -> list[Probe]:
+class Bent(Critic):
+    """A critic that is nowhere flat."""
+
+    def __init__(self, weight: Tensor) -> None:
+        super().__init__(self._score, weight)
+
+    @staticmethod
+    def _score(weight: Tensor, image: Tensor) -> Tensor:
+        return (weight * image).flatten(1).tanh().sum(1) + (weight * image).flatten(1).sum(1).square() / 2
+
+
+def _common(ask: Ask, shape: Shape, made: Callable[[Tensor], Critic]) -> list[Probe]:
     """What every penalty owes: one finite number, the same again, that teaches the critic something."""
     real, fake = drawn("any real", 8, *shape), drawn("any fake", 8, *shape)
 
-    def bent(weight: Tensor, image: Tensor) -> Tensor:
-        return (weight * image).flatten(1).tanh().sum(1) + (weight * image).flatten(1).sum(1).square() / 2
-
     def answer() -> Tensor:
-        return ask(Critic(bent, drawn("any weight", *shape)), real, fake)
+        return ask(made(drawn("any weight", *shape)), real, fake)
 
     def teaches() -> Numbers:
-        critic = Critic(bent, drawn("any weight", *shape))
+        critic = made(drawn("any weight", *shape))
         value = ask(critic, real, fake)
         if not value.requires_grad:
             return (0.0,)
         (found,) = torch.autograd.grad(value.sum(), critic.weight, allow_unused=True, materialize_grads=True)
         return (float(bool(found.isfinite().all()) and bool((found != 0).any())),)
 
-    fed = f"a critic that bends, 8 images {list(shape)} a side"
+    fed = f"a critic that {'forgets' if made is Forgetful else 'bends'}, 8 images {list(shape)} a side"
     return [
         Probe(
             "one finite number",
