@@ -10,6 +10,7 @@ from saddlepoint.combiners import COMBINERS
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.penalties import PENALTIES
+from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS
 from tests.mutants.machine import ROW, Method, examine, methods, without_a_test
 from tests.mutants.toys import SEEDS, Toy
@@ -20,7 +21,7 @@ NORMALIZATIONS = 3
 
 def test_every_method_has_a_training_test() -> None:
     assert not without_a_test()
-    sizes = [len(registry) for registry in (OBJECTIVES, PENALTIES, WEIGHTINGS, PROJECTIONS, OPTIMIZERS, COMBINERS)]
+    sizes = [len(registry) for registry in (OBJECTIVES, PENALTIES, WEIGHTINGS, VIEWS, PROJECTIONS, OPTIMIZERS, COMBINERS)]
     assert len(methods()) == len(set(methods())) == len(TRAINING_TESTS) == sum(sizes) + NORMALIZATIONS
 
 

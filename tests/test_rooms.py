@@ -19,7 +19,7 @@ ORDER: list[set[str]] = [
     {"rounds"},
     {"data", "networks", "extractors"},
     {"measures"},
-    {"objectives", "penalties", "weightings", "optimizers", "combiners"},
+    {"objectives", "penalties", "weightings", "views", "optimizers", "combiners"},
     {"games", "methods"},
     {"yaml_reading"},
     {"validation", "seeds"},

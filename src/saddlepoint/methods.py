@@ -12,6 +12,7 @@ from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import Record
+from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS
 
 
@@ -33,6 +34,7 @@ def registered() -> list[Entry]:
         "objectives": OBJECTIVES,
         "penalties": PENALTIES,
         "weightings": WEIGHTINGS,
+        "views": VIEWS,
         "networks": NETWORKS,
         "optimizers": OPTIMIZERS,
         "projections": PROJECTIONS,

@@ -28,6 +28,7 @@ from saddlepoint.penalties.sdp import SDP
 from saddlepoint.rounds import Features, InputGradient, LatentGradient, Mover, Record
 from saddlepoint.schedules import Constant, Cosine, Linear, absences
 from saddlepoint.sections import (
+    AnyView,
     Average,
     Checkpoints,
     Gradients,
@@ -59,6 +60,7 @@ from saddlepoint.validation import (
     takes_real_number,
     validated,
 )
+from saddlepoint.views import VIEWS
 from saddlepoint.yaml_reading import LARGEST_INTEGER, one_line, read_yaml_file, write_yaml
 
 SHIPPED = Path(__file__).parent / "recipes"
@@ -105,6 +107,9 @@ class Recipe(Section):
     )
     penalties: Penalties = Field(default=Penalties(), description="terms added to the losses")
     weightings: Weightings = Field(default=Weightings(), description="how per-sample losses become one")
+    views: tuple[AnyView, ...] = Field(
+        default=(), description="what is done to every image before the discriminator sees it, in this order"
+    )
     projections: Projections = Field(default=Projections(), description="done to parameters after an update")
     optimizers: Optimizers = Field(default=Optimizers(), description="how each player steps")
     gradients: Gradients = Field(default=Gradients(), description="clipping and accumulation")
@@ -452,8 +457,10 @@ def _with_schedules_closed(recipe: Recipe) -> Recipe:
         whose: tuple(_closed(penalty, end(penalty, whose)) for penalty in penalties) for whose, penalties in recipe.penalties
     }
     optimizers = {player: _closed(optimizer, updates) for player, optimizer in recipe.optimizers}
+    views = tuple(_closed(view, max(1, int(view.open_end * updates))) for view in recipe.views)
     return recipe.model_copy(
         update={
+            "views": views,
             "penalties": recipe.penalties.model_copy(update=penalties),
             "optimizers": recipe.optimizers.model_copy(update=optimizers),
         }
@@ -470,7 +477,7 @@ def _changing(record: Record) -> Iterator[tuple[str, Linear | Cosine]]:
 
 
 # Sections whose numbers may differ between stacked replicas; the data and the networks are one for all.
-MAY_VARY = ("objective", "penalties", "weightings", "projections", "optimizers", "gradients", "average")
+MAY_VARY = ("objective", "penalties", "weightings", "views", "projections", "optimizers", "gradients", "average")
 
 
 def _check_best(recipe: Recipe) -> Iterator[Problem]:
@@ -659,6 +666,20 @@ def _check_scales(recipe: Recipe) -> Iterator[Problem]:
             yield Problem((*address, "weight"), f"{what}; give it, or set networks.normalization.discriminator to spectral")
 
 
+def _check_views(recipe: Recipe) -> Iterator[Problem]:
+    images = gives_images(type(recipe.data))
+    for number, view in enumerate(recipe.views):
+        least, address = view.least_resolution, ("views", number)
+        if least is None:
+            continue
+        if not images:
+            fitting = ", ".join(name for name, other in VIEWS.items() if other.least_resolution is None)
+            what = f"{view.name} changes images, and {recipe.data.name} holds points"
+            yield Problem(address, f"{what}; leave it out, choose images, or a view that takes points ({fitting})")
+        elif dict(recipe.data)["resolution"] < least:
+            yield Problem(address, f"{view.name} takes images of {least} px or more; raise data.resolution, or leave it out")
+
+
 def _check_probabilities(recipe: Recipe) -> Iterator[Problem]:
     if recipe.objective.gives_probability:
         return
@@ -685,6 +706,7 @@ def _check_combiner(recipe: Recipe) -> Iterator[Problem]:
 
 def _check_schedules(recipe: Recipe) -> Iterator[Problem]:
     records: list[tuple[Address, Record]] = [(("optimizers", player), record) for player, record in recipe.optimizers]
+    records += [(("views", number), view) for number, view in enumerate(recipe.views)]
     for address, record in [*records, *recipe.penalties_with_addresses()]:
         for name, value in _changing(record):
             last = recipe.schedule.updates if value.last is None else value.last
@@ -724,9 +746,10 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"networks", "schedule"}), _check_batches),
     (frozenset({"networks", "penalties"}), _check_penalties),
     (frozenset({"networks", "objective", "penalties"}), _check_scales),
+    (frozenset({"data", "views"}), _check_views),
     (frozenset({"objective", "weightings", "penalties"}), _check_probabilities),
     (frozenset({"objective", "gradients"}), _check_combiner),
-    (frozenset({"optimizers", "penalties", "schedule"}), _check_schedules),
+    (frozenset({"optimizers", "penalties", "views", "schedule"}), _check_schedules),
     (frozenset({"device", "precision"}), _check_device),
     (frozenset({"measures"}), _check_measures),
     (frozenset({"measures", "networks", "seeds", "vary"}), _check_best),

@@ -136,7 +136,7 @@ class Record(BaseModel):
 
 
 class Term(Record):
-    """What objectives, penalties and weightings share. All defaults are empty.
+    """What objectives, penalties, weightings and views share. All defaults are empty.
 
     `needs` is declared before the first forward pass. A term that remembers declares its `initial_state`, and `observe`,
     once a turn after the update, returns the next one; computing a loss only reads it. `observe` sees the turn's last round, judged
@@ -156,10 +156,10 @@ class Term(Record):
 
 Clock = Mapping[str, int]
 Judge = Callable[[Example, bool], Judgement]
-View = Callable[[Tensor], Tensor]
+Sight = Callable[[Tensor, "Round"], Tensor]
 
 
-def _unchanged(image: Tensor) -> Tensor:
+def _unchanged(image: Tensor, round: "Round") -> Tensor:
     return image
 
 
@@ -189,11 +189,11 @@ class Round:
         streams: random numbers for whatever the turn draws.
         clock: updates made so far by each player; `update` is the generator's.
         needs: the union of the needs of all terms due this turn.
-        view: what is done to every image before the discriminator sees it.
+        view: what is done to every image before the discriminator sees it, pass by pass; `viewing` is then the pass's key.
         watched: whether the monitors read this turn; a term computes what is only shown, and costs, when they do.
         together: judge the real and the fake side in one pass; for a discriminator that does not couple its batch.
         couples_batch: whether a sample's judgement depends on the others of its batch (batch norm), or on its place there (dropout
-            draws its masks for a batch). When it does not, a term may judge the few samples it needs instead of the whole batch.
+            and views draw for a batch). When it does not, a term may judge the few samples it needs instead of the whole batch.
     """
 
     def __init__(
@@ -205,7 +205,7 @@ class Round:
         streams: Streams,
         clock: Clock,
         needs: Iterable[Need] = (),
-        view: View = _unchanged,
+        view: Sight = _unchanged,
         watched: bool = True,
         couples_batch: bool = True,
         together: bool = False,
@@ -228,6 +228,7 @@ class Round:
         self.streams = streams
         self.clock = clock
         self.watched = watched
+        self.viewing = ""
         self.couples_batch = couples_batch
         self.scores = RoundScores(self)
         self.records: dict[str, Tensor] = {}
@@ -384,7 +385,8 @@ class Round:
         if InputGradient(key) in self._needs and not image.requires_grad:
             image = image.detach().requires_grad_()
         self._images[key] = image
-        return example._replace(image=self._view(image))
+        self.viewing = key
+        return example._replace(image=self._view(image, self))
 
     def _judge_both(self) -> None:
         axis = len(self.streams.leading)

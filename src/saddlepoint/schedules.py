@@ -136,10 +136,21 @@ def absences(schedule: "Schedule") -> tuple[object, ...]:
     return tuple(value == 0 if isinstance(value, float) else value for _, value in schedule)
 
 
+def lowest(schedule: "Schedule") -> float:
+    """The smallest of the numbers that a schedule is made of; it gives none below it where its steps do not fall.
+
+    >>> lowest(Linear(start=0.1, end=-1.0))
+    -1.0
+    """
+    return min(float(value) for name, value in schedule if name in ("value", "start", "end", "step"))
+
+
 def _progress(update: int, first: int, last: int | None) -> float:
+    if update <= first:
+        return 0.0
     if last is None:
         raise ValueError("the schedule's `last` is open: give the update at which it ends")
-    return min(1.0, max(0.0, (update - first) / max(1, last - first)))
+    return min(1.0, (update - first) / max(1, last - first))
 
 
 _AnySchedule = Constant | After | Every | Linear | Cosine | Staircase

@@ -17,6 +17,8 @@ from saddlepoint.penalties import PENALTIES
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.seeds import MOST_SEEDS
 from saddlepoint.validation import Chosen
+from saddlepoint.views import VIEWS
+from saddlepoint.views.view import View
 from saddlepoint.weightings import WEIGHTINGS
 from saddlepoint.weightings.weighting import Weighting
 
@@ -35,6 +37,7 @@ class Section(BaseModel):
 
 AnyPenalty = Annotated[Penalty, Chosen(PENALTIES, "penalty")]
 AnyWeighting = Annotated[Weighting, Chosen(WEIGHTINGS, "weighting")]
+AnyView = Annotated[View, Chosen(VIEWS, "view")]
 AnyProjection = Annotated[Projection, Chosen(PROJECTIONS, "projection")]
 AnyCombiner = Annotated[Combiner, Chosen(COMBINERS, "combiner")]
 AnyMeasure = Annotated[Measure, Chosen(MEASURES, "measure")]

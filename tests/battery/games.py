@@ -14,12 +14,14 @@ from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import load
 from saddlepoint.rounds import Mover
 from saddlepoint.training.session import Session
+from saddlepoint.views import VIEWS
 
 # Where an entry of a room stands in a recipe: on every player that may carry it.
 SLOTS: dict[str, tuple[str, ...]] = {
     "objectives": ("objective",),
     "penalties": ("penalties.both.0",),
     "weightings": ("weightings.generator", "weightings.discriminator_real", "weightings.discriminator_fake"),
+    "views": ("views.0",),
     "networks": ("networks",),
     "optimizers": ("optimizers.generator", "optimizers.discriminator"),
     "projections": ("projections.generator.0", "projections.discriminator.0"),
@@ -35,6 +37,8 @@ SMALL: dict[str, dict[str, Any]] = {
     "resnet": {"family": "resnet", "width": 4, "latent": 4},
 }
 OF_POINTS = ("mlp", "dirac")
+# For what needs images, and over replicas too.
+SMALL_IMAGES: dict[str, Any] = {"data": {"name": "digits", "resolution": 8}, "networks": MLP | {"latent": 3}}
 POINTS = EightGaussians().open()
 
 Method = tuple[str, str]
@@ -71,6 +75,8 @@ def asked_by(method: Method) -> dict[str, Any]:
     """What else a recipe must have, where an entry declares so."""
     if method[0] == "penalties" and PENALTIES[method[1]].needs_dropout:
         return {"networks.dropout": 0.3}
+    if method[0] == "views" and VIEWS[method[1]].least_resolution is not None:
+        return SMALL_IMAGES
     return {}
 
 

@@ -13,12 +13,15 @@ from tests.battery.games import Passes, differing, kept, play, session_of
 # Passes of the discriminator in one of its turns and in the generator's: one a side (for points one for both), one for
 # interpolates, one for SDP's reals, one for what a consistency term judges again.
 PASSES: dict[str, tuple[int, int]] = {
+    "ada": (2, 1),
     "aw-gan": (2, 1),
     "ct-gan": (4, 1),
     "dcgan": (2, 1),
+    "diffaugment": (2, 1),
     "gan": (2, 1),
     "hinge": (2, 1),
     "hinge-sdp": (2, 2),
+    "instance-noise": (2, 1),
     "iwgan": (1, 1),
     "lsgan": (2, 1),
     "lsgan-sdp": (2, 2),
@@ -38,7 +41,7 @@ PLANE = (2,)
 
 def test_how_many() -> None:
     assert sorted(PASSES) == sorted(shipped())
-    assert len(PASSES) == 17
+    assert len(PASSES) == 20
 
 
 @pytest.mark.parametrize("name", PASSES)

@@ -19,12 +19,14 @@ from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import Example, Features, InputGradient, Record, Round, Sides
 from saddlepoint.streams import Streams
+from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS
 
 NAMES: dict[str, tuple[Mapping[str, type[Record]], set[str]]] = {
     "objectives": (OBJECTIVES, {"vanilla", "lsgan", "hinge", "wasserstein"}),
     "penalties": (PENALTIES, {"gradient", "wgan-gp", "r1", "r2", "sdp", "ct"}),
     "weightings": (WEIGHTINGS, {"wegan", "importance"}),
+    "views": (VIEWS, {"diffaugment", "ada-lite", "instance-noise"}),
     "networks": (NETWORKS, {"mlp", "dcgan", "resnet", "dirac"}),
     "optimizers": (OPTIMIZERS, {"adam", "rmsprop", "sgd"}),
     "projections": (PROJECTIONS, {"weight-clipping"}),

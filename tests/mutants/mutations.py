@@ -15,8 +15,9 @@ from saddlepoint.networks.layers import Weighted
 from saddlepoint.networks.spectral_normalization import SpectralNorm
 from saddlepoint.optimizers.optimizer import Projection
 from saddlepoint.penalties.penalty import Penalty
-from saddlepoint.rounds import EMPTY, Mover, Scores, Sides, State
+from saddlepoint.rounds import EMPTY, Mover, Round, Scores, Sides, State
 from saddlepoint.schedules import Schedule
+from saddlepoint.views.view import View
 from saddlepoint.weightings.weighting import Weighting
 
 from .toys import Toy
@@ -90,6 +91,29 @@ def _weighted_with(mutant: type[Weighting]) -> Mutation:
             player.weightings = {side: mutant(plain=plain) for side, plain in player.weightings.items()}
 
     return mutate
+
+
+class OfFakesAlone(View):
+    """Reals as they are, fakes as the view shows them: now the discriminator may tell them by the view."""
+
+    name: ClassVar[str] = "of fakes alone"
+
+    plain: View
+
+    def __call__(self, image: Tensor, round: Round, state: State = EMPTY) -> Tensor:
+        seen = self.plain(image, round, state)
+        return image if round.viewing == "real" else seen
+
+    def observe(self, round: Round, state: State) -> State:
+        return self.plain.observe(round, state)
+
+
+def _without_views(toy: Toy) -> None:
+    toy.game.views = ()
+
+
+def _seen_by_fakes_alone(toy: Toy) -> None:
+    toy.game.views = tuple(OfFakesAlone(plain=view) for view in toy.game.views)
 
 
 class Outward(Projection):
@@ -215,6 +239,7 @@ MUTANTS: dict[str, Mutants] = {
     "objectives": Mutants(off=_each(_times, 0.0), flipped=_each(_times, -1.0)),
     "penalties": Mutants(off={"": _weighted_by(0.0)}, flipped={"": _weighted_by(-1.0)}),
     "weightings": Mutants(off={"": _weighted_with(Uniform)}, flipped={"": _weighted_with(Reciprocal)}),
+    "views": Mutants(off={"": _without_views}, flipped={"": _seen_by_fakes_alone}),
     "projections": Mutants(off={"": _without_projections}, flipped={"": _projected_outward}),
     "combiners": Mutants(off={"": _summed}, flipped={"": _combined_against}),
     "optimizers": Mutants(off=_each(_at_rate_times, 0.0), flipped=_each(_at_rate_times, -1.0)),

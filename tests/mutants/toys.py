@@ -8,10 +8,11 @@ from torch import Tensor
 
 from saddlepoint.data.gaussians import Mixture
 from saddlepoint.games.players import Turn
+from saddlepoint.games.two_players import view_key
 from saddlepoint.networks.layers import Weighted
 from saddlepoint.penalties.sdp import squared_distances, take
 from saddlepoint.recipe import load
-from saddlepoint.rounds import Example
+from saddlepoint.rounds import Example, Round
 from saddlepoint.streams import Streams
 from saddlepoint.training.assembly import build_game, latents_of
 from saddlepoint.training.trainer import Trainer
@@ -28,24 +29,27 @@ GENERATOR = Turn(("generator",))
 
 
 class Toy:
-    """The game of a recipe on two Gaussians, one replica a seed. What is read off it is `[3]`, on held-out samples."""
+    """The game of a recipe on two Gaussians, or on its images, one replica a seed. Read off it is `[3]`, on held-out samples."""
 
     def __init__(self, recipe: Mapping[str, Any]) -> None:
         self.recipe = recipe
         described = load({"data": "8-gaussians", **recipe})
+        self.source = TWO_GAUSSIANS if described.data.name == "8-gaussians" else described.data.open()
         streams = Streams(SEEDS)
-        generator = described.networks.generator((2,), streams)
-        discriminator = described.networks.discriminator((2,), streams)
+        generator = described.networks.generator(self.source.shape, streams)
+        discriminator = described.networks.discriminator(self.source.shape, streams)
         self.game = build_game(described, generator, discriminator, torch.device("cpu"))
         for player in self.game.players.values():
             player.leading = streams.leading
             self.game.states.update({key: term.initial_state(streams.leading) for key, term in player.terms()})
-        self.trainer = Trainer(self.game, TWO_GAUSSIANS, streams, batch=described.schedule.batch)
+        self.views = described.views
+        self.game.states.update({view_key(number): view.initial_state(streams.leading) for number, view in enumerate(self.views)})
+        self.trainer = Trainer(self.game, self.source, streams, batch=described.schedule.batch)
         self._held_out = Streams([1000 + seed for seed in SEEDS])
         self._latents = latents_of(described)
 
     def reals(self) -> Tensor:
-        return TWO_GAUSSIANS.batch(self._held_out, HELD_OUT, "held-out").image
+        return self.source.batch(self._held_out, HELD_OUT, "held-out").image
 
     @torch.no_grad()
     def fakes(self) -> Tensor:
@@ -127,3 +131,15 @@ def largest_singular_value(toy: Toy) -> Tensor:
 def score_of_fakes(toy: Toy) -> Tensor:
     """The mean score of generated samples."""
     return toy.scores(toy.fakes()).mean(-1)
+
+
+@torch.no_grad()
+def shown_by_the_view(toy: Toy) -> Tensor:
+    """How often a real sample scores higher than another one that was changed as the recipe's view changes: a half where the
+    discriminator cannot tell them apart."""
+    reals = toy.reals()
+    round = Round.of(real=reals, fake=reals, discriminator=lambda x: x, streams=Streams(SEEDS))
+    (view,) = toy.views
+    state = {name: torch.full_like(tensor, 0.7) for name, tensor in view.initial_state(round.streams.leading).items()}
+    plain, changed = toy.scores(reals), toy.scores(view(reals, round, state))
+    return (plain[:, :, None] > changed[:, None, :]).double().mean((-2, -1))

@@ -24,6 +24,7 @@ from .toys import (
     largest_parameter,
     largest_singular_value,
     score_of_fakes,
+    shown_by_the_view,
 )
 
 Play = Callable[[Toy], None]
@@ -140,6 +141,16 @@ def combined_by(combiner: Mapping[str, Any]) -> TrainingTest:
     return TrainingTest(recipe, gap_of_scores, least=0.11, most=0.2, play=discriminator_alone)
 
 
+DIGITS = {"name": "digits", "resolution": 8}
+POINTS = {"name": "8-gaussians"}
+# A strength that rises to its largest within twenty turns.
+AT_ONCE: dict[str, Any] = {"every": 1, "images": 1000, "target": -0.9}
+
+
+def seen_through(look: Callable[[Toy], Tensor], most: float, data: Mapping[str, Any], **view: Any) -> TrainingTest:
+    return TrainingTest(toy(views=[view], penalties=GENTLE, data=data), look, most=most, play=rounds(60))
+
+
 def optimized_by(generator: Mapping[str, Any], discriminator: Mapping[str, Any], updates: int = 100) -> TrainingTest:
     optimizers = {"generator": generator, "discriminator": discriminator}
     return samples_are_right(objective="vanilla", penalties=GENTLE, optimizers=optimizers, updates=updates)
@@ -163,6 +174,12 @@ TRAINING_TESTS: dict[tuple[str, str], TrainingTest] = {
     ("penalties", "ct"): critic_with({"name": "ct"}, difference_by_dropout, 0.0, 1.0, networks=mlp(dropout=0.2)),
     ("weightings", "wegan"): weighted_by(name="wegan", eta=1e-4),
     ("weightings", "importance"): weighted_by(name="importance", temperature=0.3),
+    ("views", "diffaugment"): seen_through(shown_by_the_view, 0.63, DIGITS, name="diffaugment"),
+    ("views", "ada-lite"): seen_through(gap_of_scores, 1.0, DIGITS, name="ada-lite", **AT_ONCE),
+    ("views", "instance-noise"): seen_through(shown_by_the_view, 0.46, POINTS, name="instance-noise", sigma=1.0),
+    ("views", "adaptive-instance-noise"): seen_through(
+        shown_by_the_view, 0.45, POINTS, name="adaptive-instance-noise", sigma=1.5, **AT_ONCE
+    ),
     ("projections", "weight-clipping"): TrainingTest(
         toy(objective="wasserstein", projections=CLIPPED), largest_parameter, least=0.19, most=0.2 + 1e-6
     ),

@@ -9,15 +9,16 @@ from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import Record
+from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS
 
-METHODS: dict[str, type[Record]] = {**OBJECTIVES, **PENALTIES, **WEIGHTINGS, **OPTIMIZERS, **PROJECTIONS, **COMBINERS}
-SHARED = {"wgan-gp": "gradient", "r1": "gradient", "r2": "gradient"}
+METHODS: dict[str, type[Record]] = {**OBJECTIVES, **PENALTIES, **WEIGHTINGS, **VIEWS, **OPTIMIZERS, **PROJECTIONS, **COMBINERS}
+SHARED = {"wgan-gp": "gradient", "r1": "gradient", "r2": "gradient", "adaptive-instance-noise": "instance-noise"}
 PAGES = Path(__file__).parents[2] / "docs" / "methods"
 
 
 def test_how_many() -> None:
-    entries = len(OBJECTIVES) + len(PENALTIES) + len(WEIGHTINGS) + len(OPTIMIZERS) + len(PROJECTIONS) + len(COMBINERS)
+    entries = len(OBJECTIVES) + len(PENALTIES) + len(WEIGHTINGS) + len(VIEWS) + len(OPTIMIZERS) + len(PROJECTIONS) + len(COMBINERS)
     assert len(METHODS) == entries >= 15, "no name stands in two registries"
 
 

@@ -149,7 +149,7 @@ def test_through_the_view() -> None:
         streams=Streams(0),
         clock={"discriminator": 0, "generator": 0},
         needs=[InputGradient("real")],
-        view=lambda image: 2 * image,
+        view=lambda image, round: 2 * image,
     )
     assert float(PENALTIES["r1"]()(round).detach()) == pytest.approx(9.0)
 

@@ -70,7 +70,7 @@ def round_of(
         clock={"discriminator": updates[0], "generator": updates[1]},
         needs=penalty.needs,
         couples_batch=couples_batch,
-        view=view,
+        view=lambda image, round: view(image),
     )
 
 

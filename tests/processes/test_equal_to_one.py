@@ -24,7 +24,11 @@ RULES = {(entry.room, entry.name): entry.record.reads for entry in registered()}
 NORMALIZATIONS = ("batch", "layer", "none", "spectral")
 
 # What makes an entry work from the first update on.
-AWAKE: dict[Method, dict[str, Any]] = {("penalties", "sdp"): {"penalties.both.0": {"name": "sdp", "weight": 0.1, "k": 3}}}
+AT_ONCE = {"every": 1, "images": 100, "target": -0.9}
+AWAKE: dict[Method, dict[str, Any]] = {
+    ("penalties", "sdp"): {"penalties.both.0": {"name": "sdp", "weight": 0.1, "k": 3}},
+    **{("views", name): {"views.0": {"name": name, **AT_ONCE}} for name in ("ada-lite", "adaptive-instance-noise")},
+}
 
 
 def sdp(**fields: Any) -> dict[str, Any]:
@@ -39,6 +43,10 @@ DIGITS = {"name": "digits", "resolution": 16}
 CASES: dict[str, dict[str, Any]] = {
     "combined, accumulated": {"gradients": {"combine": {"discriminator": "aw-gan"}, "accumulation": 2}, "penalties.both": ["r1"]},
     "clipping": {"gradients.clip": {"generator": 0.01, "discriminator": 0.02}},
+    "views": {
+        "views": ["instance-noise", {"name": "adaptive-instance-noise", **AT_ONCE}],
+        "penalties.both": [{"name": "sdp", "weight": 0.1, "k": 3}, "wgan-gp"],
+    },
     "accumulation": {"gradients.accumulation": 3},
     "unequal batches": {"schedule.generator_batch": 4, **weighted("wegan"), **sdp()},
     "unequal interpolates": {"schedule.generator_batch": 4, "penalties.both": ["wgan-gp"], "objective": "wasserstein"},
@@ -93,7 +101,7 @@ def normalization_rule(family: str) -> str:
 
 def test_how_many() -> None:
     assert len(METHODS) == len(RULES) >= 4 + 5 + 2 + 3 + 3 + 1 + 1
-    assert {rule: sum(found == rule for found in RULES.values()) for rule in set(RULES.values())} == {"own": 17, "everyone": 3}
+    assert {rule: sum(found == rule for found in RULES.values()) for rule in set(RULES.values())} == {"own": 21, "everyone": 3}
     assert len(CASES) >= 20
 
 

@@ -13,6 +13,7 @@ from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import Recipe, load, shipped
+from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS
 from tests.recipe.telling import told
 
@@ -238,6 +239,7 @@ def test_a_mistyped_name_of_any_registry_finds_itself() -> None:
         "objective": OBJECTIVES,
         "penalties.both": PENALTIES,
         "weightings.generator": WEIGHTINGS,
+        "views.0": VIEWS,
         "projections.generator": PROJECTIONS,
         "optimizers.generator": OPTIMIZERS,
     }

@@ -10,12 +10,15 @@ from saddlepoint.recipe import Recipe, header, load, shipped
 from saddlepoint.yaml_reading import read_yaml_file
 
 NAMES = [
+    "ada",
     "aw-gan",
     "ct-gan",
     "dcgan",
+    "diffaugment",
     "gan",
     "hinge",
     "hinge-sdp",
+    "instance-noise",
     "iwgan",
     "lsgan",
     "lsgan-sdp",
@@ -37,7 +40,7 @@ def paper_line(name: str) -> list[str]:
 
 def test_all_are_there() -> None:
     assert sorted(shipped()) == sorted(NAMES)
-    assert len(NAMES) == 17
+    assert len(NAMES) == 20
 
 
 @pytest.mark.parametrize("name", NAMES)

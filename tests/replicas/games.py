@@ -13,7 +13,7 @@ from saddlepoint.networks import NETWORKS
 from saddlepoint.networks.layers import NormalizationName
 from saddlepoint.recipe import Recipe, gives_images, load
 from saddlepoint.training.session import Session
-from tests.battery.games import METHODS, MLP, POINTS, asked_by, recipe_with, slots_of
+from tests.battery.games import METHODS, MLP, POINTS, SMALL_IMAGES, asked_by, recipe_with, slots_of
 
 SEEDS = (3, 11, 4)
 PLAYERS = ("generator", "discriminator")
@@ -40,11 +40,15 @@ class Case:
 
 # What an entry does only under other settings than its own, and what must begin early to do anything in so few updates.
 BEGUN = {"weight": {"name": "after", "start": 1, "value": 0.5}}
+AT_ONCE = {"every": 2, "images": 100, "target": -0.9}
 MORE: dict[str, dict[str, Any]] = {
     "sdp": {
         "penalties.both.0": {"name": "sdp", "k": 3, **BEGUN},
         "penalties.both.1": {"name": "sdp", "select": "random", "neighbour": "random", **BEGUN},
     },
+    "diffaugment": {**SMALL_IMAGES, "views.0": {"name": "diffaugment"}},
+    "ada-lite": {**SMALL_IMAGES, "views.0": {"name": "ada-lite", **AT_ONCE}},
+    "adaptive-instance-noise": {"views.0": {"name": "adaptive-instance-noise", **AT_ONCE}},
     "rmsprop": {f"optimizers.{player}": {"name": "rmsprop", "momentum": 0.5, "lr": 1e-3} for player in PLAYERS},
     "sgd": {f"optimizers.{player}": {"name": "sgd", "momentum": 0.5, "nesterov": True} for player in PLAYERS},
     "weight-clipping": {f"projections.{player}.0": {"name": "weight-clipping", "bound": 0.3} for player in PLAYERS},

@@ -69,6 +69,7 @@ def test_streams_taken_up_again_go_on_with_each_seeds_draws(kind: str, stop: int
 DIGITS = {"data": {"name": "digits", "resolution": 8, "flip": True}}
 UNIFORM = {"networks": {"family": "mlp", "width": 6, "depth": 1, "latent": 3, "latent_distribution": "uniform"}}
 RANDOM = {"name": "sdp", "select": "random", "neighbour": "random", "weight": 0.1}
+NOISES = ("instance-noise", "adaptive-instance-noise")
 STEPS = {"schedule.discriminator_steps": 2}
 # Games, and the streams they draw from.
 GAMES: dict[str, tuple[dict[str, Any], set[str]]] = {
@@ -81,6 +82,13 @@ GAMES: dict[str, tuple[dict[str, Any], set[str]]] = {
     "random pairs": (
         {"penalties.both.0": RANDOM} | STEPS,
         {"data component", "data noise", "latents discriminator", "latents generator", "sdp selection", "sdp neighbours"},
+    ),
+    "views": (
+        {"views": list(NOISES), "penalties.both": [{"name": "sdp", "weight": 0.1}, "wgan-gp"]} | STEPS,
+        {
+            *("data component", "data noise", "latents discriminator", "latents generator", "interpolates"),
+            *(f"{name} noise, {key}" for name in NOISES for key in ("real", "fake", "interpolates")),
+        },
     ),
     "swiss roll": ({"data": {"name": "swiss-roll"}}, {"latents discriminator", "latents generator"}),
     "parallel lines": ({"data": {"name": "parallel-lines"}}, {"latents discriminator", "latents generator"}),

@@ -15,7 +15,7 @@ from saddlepoint.schedules import SCHEDULES
 from saddlepoint.validation import addresses, dotted, parameters, takes_real_number
 from tests.battery.games import recipe_with, slots_of
 from tests.recipe.telling import told
-from tests.replicas.games import PLAYERS, everything, played, replicated, sessions, too_far
+from tests.replicas.games import AT_ONCE, PLAYERS, everything, played, replicated, sessions, too_far
 
 UPDATES, MOST = 20, 1e-5
 
@@ -33,17 +33,25 @@ VALUES: dict[str, tuple[float, float]] = {
     "eta": (0.05, 0.7),
     "fake": (0.0, -1.0),
     "features": (0.1, 2.0),
+    "images": (50.0, 400.0),
     "high": (0.75, 0.5),
     "low": (0.5, 0.7),
     "lr": (1e-3, 4e-3),
     "margin": (0.0, 0.001),
     "momentum": (0.0, 0.6),
+    "most": (0.1, 0.85),
     "real": (1.0, 2.0),
+    "sigma": (0.1, 0.4),
     "target": (1.0, 0.5),
     "temperature": (1.0, 3.0),
     "weight": (0.5, 2.0),
     "weight_decay": (0.0, 0.3),
 }
+# Where the values above would change nothing in so few updates.
+OWN_VALUES: dict[tuple[str, str], tuple[float, float]] = {
+    (name, "target"): (-0.9, 1.0) for name in ("ada-lite", "adaptive-instance-noise")
+}
+BESIDE: dict[str, dict[str, Any]] = dict.fromkeys(("ada-lite", "adaptive-instance-noise"), AT_ONCE)
 # Of the sections that hold no method.
 SECTIONS: dict[str, tuple[float, float]] = {
     "gradients.clip.generator": (0.001, 0.01),
@@ -68,9 +76,9 @@ VARIED: list[Varied] = [(entry.room, entry.name, field) for entry in registered(
 
 
 def test_how_many() -> None:
-    # LSGAN 3; four gradient penalties of 2, SDP 1, CT 3; WeGAN 1, importance weights 2; Adam 5, RMSProp 5, SGD 3; clipping 1;
-    # aw-GAN 4.
-    assert len(VARIED) == len(set(VARIED)) == 3 + (4 * 2 + 1 + 3) + (1 + 2) + (5 + 5 + 3) + 1 + 4
+    # LSGAN 3; four gradient penalties of 2, SDP 1, CT 3; WeGAN 1, importance weights 2; views 3, 1, 4; Adam 5, RMSProp 5,
+    # SGD 3; clipping 1; aw-GAN 4.
+    assert len(VARIED) == len(set(VARIED)) == 3 + (4 * 2 + 1 + 3) + (1 + 2) + (3 + 1 + 4) + (5 + 5 + 3) + 1 + 4
     assert {field for _, _, field in VARIED} == set(VALUES)
 
 
@@ -86,8 +94,9 @@ def differ_and_are_near(recipe: Recipe) -> None:
 
 
 def varying(room: str, name: str, field: str, how: str) -> Recipe:
-    values, slots = VALUES[field], slots_of((room, name))
-    recipe = recipe_with((room, name), {"precision": "float32"} | {f"{slot}.name": name for slot in slots})
+    values, slots = OWN_VALUES.get((name, field), VALUES[field]), slots_of((room, name))
+    settings = {"name": name, **BESIDE.get(name, {})}
+    recipe = recipe_with((room, name), {"precision": "float32"} | dict.fromkeys(slots, settings))
     seeds = (3,) * len(values) if how == "zip" else (3,)
     return replicated(recipe, seeds, {f"{slot}.{field}": values for slot in slots}, how)
 

@@ -11,6 +11,7 @@ from saddlepoint.games.players import Player, Turn
 from saddlepoint.networks.network import Discriminator, Generator
 from saddlepoint.rounds import Clock, Example, Judgement, Mover, Need, Round, State
 from saddlepoint.streams import Streams
+from saddlepoint.views.view import View
 
 
 class TwoPlayers:
@@ -18,6 +19,7 @@ class TwoPlayers:
 
     Args:
         latent: `[*, n, latent]` from a stream's name and n.
+        views: what is done to every image before the discriminator sees it, in this order.
         batch: fakes in a discriminator's turn; `generator_batch` in a generator's.
         precision: a context in which the networks are run (mixed precision); their outputs leave it in `dtype`.
     """
@@ -33,6 +35,7 @@ class TwoPlayers:
         states: dict[str, State],
         batch: int,
         generator_batch: int,
+        views: Sequence[View] = (),
         precision: Callable[[], AbstractContextManager[object]],
         dtype: torch.dtype = torch.float32,
     ) -> None:
@@ -41,6 +44,7 @@ class TwoPlayers:
         self.players = dict(players)
         self.turns = tuple(turns)
         self.states = states
+        self.views = tuple(views)
         self._latents = latents
         self._fakes: dict[Mover, int] = {"discriminator": batch, "generator": generator_batch}
         self._precision = precision
@@ -70,8 +74,9 @@ class TwoPlayers:
             streams=streams,
             clock=clock,
             needs=needs,
+            view=self.view,
             watched=watched,
-            couples_batch=self._couples_batch,
+            couples_batch=self._couples_batch or bool(self.views),
             together=self._together and "discriminator" in turn.movers,
             latents=latents,
             generate=self.generate,
@@ -80,6 +85,21 @@ class TwoPlayers:
     def latents(self, streams: Streams, mover: Mover) -> Tensor:
         """Fresh latents for a turn of `mover`, `[*, n, latent]`."""
         return self._latents(streams, f"latents {mover}", self._fakes[mover])
+
+    def view(self, image: Tensor, round: Round) -> Tensor:
+        """The image as the discriminator sees it in a pass of the round."""
+        for number, view in enumerate(self.views):
+            image = view(image, round, self.states[view_key(number)])
+        return image
+
+    def scores_apart(self, example: Example, streams: Streams) -> Tensor:
+        """The discriminator's scores of samples that take no part in a turn, seen as the turn's are; no network notes it."""
+        round = Round(
+            lambda: example, lambda: example, self.judge, streams=streams, clock=self.clock, view=self.view, watched=False
+        )
+        scores = round.scores.real
+        self.discriminator.forget()
+        return scores
 
     def fake(self, streams: Streams, mover: Mover) -> Example:
         """Fresh fakes for a turn of `mover`."""
@@ -101,7 +121,11 @@ class TwoPlayers:
         )
 
     def observe(self, turn: Turn, round: Round) -> None:
-        """After the update: the movers' networks and terms settle what they noted, the others' forget it."""
+        """After the update: the movers' networks and terms settle what they noted, the others' forget it; views go by
+        the discriminator's turns."""
+        if "discriminator" in turn.movers:
+            for number, view in enumerate(self.views):
+                self.states[view_key(number)] = view.observe(round, self.states[view_key(number)])
         for name, player in self.players.items():
             if name not in turn.movers:
                 player.network.forget()
@@ -117,3 +141,8 @@ class TwoPlayers:
             for parameter in player.parameters.values():
                 parameter.requires_grad_(name in movers)
         self._moving = movers
+
+
+def view_key(number: int) -> str:
+    """The key of a view's state."""
+    return f"view {number}"

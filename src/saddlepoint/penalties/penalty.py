@@ -8,15 +8,14 @@ from pydantic import AfterValidator
 from torch import Tensor
 
 from saddlepoint.rounds import EMPTY, Mover, Round, State, Term
-from saddlepoint.schedules import Schedule
+from saddlepoint.schedules import Schedule, lowest
 
 Counts = Literal["own", "generator", "discriminator"]
 
 
 def _not_negative(weight: Schedule) -> Schedule:
-    lowest = min(value for name, value in weight if name in ("value", "start", "end", "step"))
-    if lowest < 0:
-        raise ValueError(f"{lowest:g} would reward what the penalty punishes; give numbers of 0 or more")
+    if lowest(weight) < 0:
+        raise ValueError(f"{lowest(weight):g} would reward what the penalty punishes; give numbers of 0 or more")
     return weight
 
 

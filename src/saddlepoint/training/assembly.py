@@ -13,7 +13,7 @@ from saddlepoint.errors import InputError
 from saddlepoint.games.gradients import Apart
 from saddlepoint.games.players import Player, Turn
 from saddlepoint.games.shares import Share, stretches, views
-from saddlepoint.games.two_players import TwoPlayers
+from saddlepoint.games.two_players import TwoPlayers, view_key
 from saddlepoint.networks.kernel_library import NoKernel
 from saddlepoint.networks.network import Discriminator, Generator, share_batch
 from saddlepoint.penalties.penalty import Penalty
@@ -132,13 +132,14 @@ def choose_kernels(recipe: Recipe, networks: Sequence[Generator | Discriminator]
 def build_game(
     recipe: Recipe, generator: Generator, discriminator: Discriminator, device: torch.device, processes: Processes = ALONE
 ) -> TwoPlayers:
-    """The game of a recipe, or of its replicas: players with their losses, weightings, penalties, optimisers; turns; states."""
+    """The game of a recipe, or of its replicas: players with losses, weightings, penalties, optimisers; views, turns, states."""
     for network in (generator, discriminator):
         share_batch(network, processes)
     members = recipe.members()
     place = placing(device, DTYPES[recipe.precision])
     leading = (len(members),) if recipe.replicated else ()
     objective = side_by_side([member.objective for member in members], place)
+    seen = [side_by_side(alike, place) for alike in zip(*(member.views for member in members), strict=True)]
     states: dict[str, State] = {}
     networks: dict[Mover, Generator | Discriminator] = {"discriminator": discriminator, "generator": generator}
     players: dict[Mover, Player] = {}
@@ -161,6 +162,8 @@ def build_game(
         )
         for key, term in players[name].terms():
             states[key] = {what: tensor.to(device) for what, tensor in term.initial_state(leading).items()}
+    for number, view in enumerate(seen):
+        states[view_key(number)] = {what: tensor.to(device) for what, tensor in view.initial_state(leading).items()}
     schedule = recipe.schedule
     return TwoPlayers(
         generator,
@@ -170,6 +173,7 @@ def build_game(
         latents=latents_of(recipe),
         states=states,
         batch=schedule.batch // processes.world,
+        views=seen,
         generator_batch=(schedule.generator_batch or schedule.batch) // processes.world,
         precision=precision_of(recipe, device),
         dtype=DTYPES[recipe.precision],

@@ -119,9 +119,7 @@ class Trainer:
         # Drawn apart, so that a run watched once more at its end goes on with the same streams.
         streams = self.streams.apart(f"log {self.updates}")
         example = self._lay_out(self.source.batch(streams, self._batch, "held-out"))
-        scores = self.game.judge(example, False).scores
-        self.game.discriminator.forget()
-        return scores
+        return self.game.scores_apart(example, streams)
 
     def _lay_out(self, example: Example) -> Example:
         if self._channels_last:
