@@ -9,13 +9,13 @@ FORM = "give a range such as 0..127, or a list of whole numbers"
 
 
 def read_seeds(value: object) -> tuple[int, ...] | None:
-    """Seeds from `"FIRST..LAST"` (both ends belong to it), from one number, or from a list of them; None is a lone run.
+    """Seeds from `"FIRST..LAST"` (both ends belong to it), from one number, a list or a Python range; None is a lone run.
 
     Raises:
         ValueError: it is neither, there is none, or one is out of range.
 
-    >>> read_seeds("3..6")
-    (3, 4, 5, 6)
+    >>> read_seeds("3..6"), read_seeds(range(2))
+    ((3, 4, 5, 6), (0, 1))
     """
     if value is None:
         return None
@@ -52,7 +52,7 @@ def _range(text: str) -> tuple[int, ...]:
 
 
 def _listed(value: object) -> tuple[int, ...]:
-    listed = list(value) if isinstance(value, list | tuple) else [value]
+    listed = list(value) if isinstance(value, list | tuple | range) else [value]
     seeds = tuple(seed for seed in listed if isinstance(seed, int) and not isinstance(seed, bool))
     if len(seeds) < len(listed):
         raise ValueError(f"should be seeds; {FORM}")
