@@ -25,6 +25,7 @@ PASSES: dict[str, tuple[int, int]] = {
     "iwgan": (1, 1),
     "lsgan": (2, 1),
     "lsgan-sdp": (2, 2),
+    "optimistic-adam": (3, 1),
     "r1": (2, 1),
     "sn-gan": (2, 1),
     "sn-gan-sdp": (2, 2),
@@ -41,7 +42,7 @@ PLANE = (2,)
 
 def test_how_many() -> None:
     assert sorted(PASSES) == sorted(shipped())
-    assert len(PASSES) == 20
+    assert len(PASSES) == 21
 
 
 @pytest.mark.parametrize("name", PASSES)

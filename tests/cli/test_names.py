@@ -28,7 +28,7 @@ NAMES: dict[str, tuple[Mapping[str, type[Record]], set[str]]] = {
     "weightings": (WEIGHTINGS, {"wegan", "importance"}),
     "views": (VIEWS, {"diffaugment", "ada-lite", "instance-noise"}),
     "networks": (NETWORKS, {"mlp", "dcgan", "resnet", "dirac"}),
-    "optimizers": (OPTIMIZERS, {"adam", "rmsprop", "sgd"}),
+    "optimizers": (OPTIMIZERS, {"adam", "rmsprop", "sgd", "optimistic-mirror-descent", "optimistic-adam"}),
     "projections": (PROJECTIONS, {"weight-clipping"}),
     "combiners": (COMBINERS, {"aw-gan"}),
     "data": (

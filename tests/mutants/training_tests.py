@@ -189,6 +189,12 @@ TRAINING_TESTS: dict[tuple[str, str], TrainingTest] = {
         {"name": "rmsprop", "lr": 2e-3, "alpha": 0.9}, {"name": "rmsprop", "lr": 8e-3, "alpha": 0.9}
     ),
     ("optimizers", "sgd"): optimized_by({"name": "sgd", "lr": 0.2}, {"name": "sgd", "lr": 0.4}, updates=150),
+    ("optimizers", "optimistic-mirror-descent"): optimized_by(
+        {"name": "optimistic-mirror-descent", "lr": 0.2}, {"name": "optimistic-mirror-descent", "lr": 0.4}, updates=150
+    ),
+    ("optimizers", "optimistic-adam"): optimized_by(
+        {"name": "optimistic-adam", "lr": 2e-3}, {"name": "optimistic-adam", "lr": 8e-3}
+    ),
     ("normalizations", "batch"): samples_are_right(
         objective="vanilla", penalties=GENTLE, networks=normalized_by("batch", "none", depth=8), updates=80
     ),

@@ -59,7 +59,37 @@ def sgd(lr: float = 1e-2, momentum: float = 0.0, nesterov: bool = False, weight_
     return step
 
 
-FORMULAS: dict[str, Callable[..., Step]] = {"adam": adam, "rmsprop": rmsprop, "sgd": sgd}
+def optimistic_mirror_descent(lr: float = 1e-2) -> Step:
+    state = {"g": np.zeros(3)}
+
+    def step(w: Array, g: Array) -> Array:
+        before, state["g"] = state["g"], g.copy()
+        return np.asarray(w - 2 * lr * g + lr * before)
+
+    return step
+
+
+def optimistic_adam(lr: float = 1e-4, betas: tuple[float, float] = (0.5, 0.9), eps: float = 1e-8) -> Step:
+    state = {"m": np.zeros(3), "v": np.zeros(3), "t": np.zeros(1), "u": np.zeros(3)}
+
+    def step(w: Array, g: Array) -> Array:
+        state["t"] += 1
+        state["m"] = betas[0] * state["m"] + (1 - betas[0]) * g
+        state["v"] = betas[1] * state["v"] + (1 - betas[1]) * g**2
+        m, v = state["m"] / (1 - betas[0] ** state["t"]), state["v"] / (1 - betas[1] ** state["t"])
+        before, state["u"] = state["u"], m / (np.sqrt(v) + eps)
+        return np.asarray(w - 2 * lr * state["u"] + lr * before)
+
+    return step
+
+
+FORMULAS: dict[str, Callable[..., Step]] = {
+    "adam": adam,
+    "rmsprop": rmsprop,
+    "sgd": sgd,
+    "optimistic-mirror-descent": optimistic_mirror_descent,
+    "optimistic-adam": optimistic_adam,
+}
 SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("adam", {}),
     ("adam", {"lr": 1e-2, "betas": (0.0, 0.9)}),
@@ -69,12 +99,15 @@ SETTINGS: list[tuple[str, dict[str, Any]]] = [
     ("sgd", {}),
     ("sgd", {"lr": 0.1, "momentum": 0.9}),
     ("sgd", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
+    ("optimistic-mirror-descent", {"lr": 0.1}),
+    ("optimistic-adam", {}),
+    ("optimistic-adam", {"lr": 1e-2, "betas": (0.9, 0.99), "eps": 1e-3}),
 ]
 
 
 def test_how_many() -> None:
     assert set(OPTIMIZERS) == set(FORMULAS) == {name for name, _ in SETTINGS}
-    assert len(OPTIMIZERS) == 3
+    assert len(OPTIMIZERS) == 5
     assert len(PROJECTIONS) == 1
 
 
@@ -106,6 +139,34 @@ def test_the_trainer_sets_the_rate_before_each_step(name: str, fused: bool) -> N
     torch.autograd.backward(weight.sum())
     optimizer.step()
     assert torch.equal(weight.detach(), torch.ones(2))
+
+
+@pytest.mark.parametrize("slope", [3.0, -0.01])
+def test_optimistic_steps_under_a_constant_gradient(slope: float) -> None:
+    """The first is twice as long; each later one is a plain one."""
+    for name, size in (("optimistic-adam", math.copysign(1, slope)), ("optimistic-mirror-descent", slope)):
+        weight = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
+        optimizer = OPTIMIZERS[name](lr=0.1).build({"weight": weight}, fused=False)
+        for t in range(5):
+            weight.grad = torch.full_like(weight, slope)
+            optimizer.step()
+            assert weight.item() == pytest.approx(-0.1 * size * (t + 2), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "paced"),
+    [
+        ("adam", {"betas": (0.0, 0.81)}, {"betas": (0.0, 0.9)}),
+        ("optimistic-adam", {"betas": (0.25, 0.81)}, {"betas": (0.5, 0.9)}),
+        ("rmsprop", {"alpha": 0.81, "momentum": 0.25}, {"alpha": 0.9, "momentum": 0.5}),
+        ("sgd", {"momentum": 0.25}, {"momentum": 0.5}),
+        ("optimistic-mirror-descent", {}, {}),
+    ],
+)
+def test_steps_of_half_a_length_forget_half_as_much(name: str, fields: dict[str, Any], paced: dict[str, Any]) -> None:
+    record = OPTIMIZERS[name](**fields)
+    assert record.at_pace(0.5) == OPTIMIZERS[name](**paced)
+    assert record.at_pace(1.0) is record
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)

@@ -22,6 +22,7 @@ NAMES = [
     "iwgan",
     "lsgan",
     "lsgan-sdp",
+    "optimistic-adam",
     "r1",
     "sn-gan",
     "sn-gan-sdp",
@@ -40,7 +41,7 @@ def paper_line(name: str) -> list[str]:
 
 def test_all_are_there() -> None:
     assert sorted(shipped()) == sorted(NAMES)
-    assert len(NAMES) == 20
+    assert len(NAMES) == 21
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,6 +1,7 @@
-"""How a player's parameters move: torch's optimizers, and projections after each step."""
+"""How a player's parameters move: torch's optimizers, optimistic ones, and projections after each step."""
 
 from saddlepoint.optimizers.adam import Adam
+from saddlepoint.optimizers.optimistic import OptimisticAdam, OptimisticMirrorDescent
 from saddlepoint.optimizers.optimizer import Optimizer, Projection
 from saddlepoint.optimizers.rmsprop import RMSProp
 from saddlepoint.optimizers.sgd import SGD
@@ -10,6 +11,8 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
     "adam": Adam,
     "rmsprop": RMSProp,
     "sgd": SGD,
+    "optimistic-mirror-descent": OptimisticMirrorDescent,
+    "optimistic-adam": OptimisticAdam,
 }
 
 PROJECTIONS: dict[str, type[Projection]] = {

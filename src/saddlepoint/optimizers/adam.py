@@ -31,6 +31,7 @@ class Adam(Optimizer):
     """
 
     name: ClassVar[str] = "adam"
+    decays: ClassVar[tuple[str, ...]] = ("betas",)
     bibtex: ClassVar[str] = """@inproceedings{kingma2015adam,
   title={Adam: A method for stochastic optimization},
   author={Kingma, Diederik P. and Ba, Jimmy},

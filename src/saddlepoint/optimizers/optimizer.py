@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self
 
 import torch
 from pydantic import AfterValidator
@@ -31,12 +31,29 @@ class Optimizer(Record):
     """
 
     name: ClassVar[str]
+    # Whether a step looks ahead of the gradient by itself.
+    extrapolates: ClassVar[bool] = False
+    # Fields that say how much of a memory is kept from step to step.
+    decays: ClassVar[tuple[str, ...]] = ()
 
     lr: Rate
 
     if TYPE_CHECKING:
 
         def __init__(self, **fields: Any) -> None: ...
+
+    def at_pace(self, pace: float) -> Self:
+        """The optimizer whose `decays` are `decay^pace`: its steps are `pace` of a step long, and it forgets as fast.
+
+        >>> from saddlepoint.optimizers import OPTIMIZERS
+        >>> OPTIMIZERS["adam"](betas=(0.0, 0.81)).at_pace(0.5).betas
+        (0.0, 0.9)
+
+        Source: Karras et al. 2020, appendix B.
+        """
+        if pace == 1:
+            return self
+        return self.model_copy(update={name: _powers(getattr(self, name), pace) for name in self.decays})
 
     @abstractmethod
     def build(self, parameters: Mapping[str, Tensor], fused: bool) -> torch.optim.Optimizer:
@@ -45,6 +62,10 @@ class Optimizer(Record):
         `fused` asks for torch's one-kernel form where it has one. That form ignores the strides of a gradient: take gradients with
         `backward(inputs=...)`, which lays each out as its parameter, and never assign what `autograd.grad` gives.
         """
+
+
+def _powers(decay: float | tuple[float, ...], power: float) -> float | tuple[float, ...]:
+    return tuple(one**power for one in decay) if isinstance(decay, tuple) else decay**power
 
 
 class Projection(Record):

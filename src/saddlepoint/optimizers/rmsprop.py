@@ -28,6 +28,7 @@ class RMSProp(Optimizer):
     """
 
     name: ClassVar[str] = "rmsprop"
+    decays: ClassVar[tuple[str, ...]] = ("alpha", "momentum")
     bibtex: ClassVar[str] = """@misc{tieleman2012lecture,
   title={Lecture 6.5, {RMSProp}: Divide the gradient by a running average of its recent magnitude},
   author={Tieleman, Tijmen and Hinton, Geoffrey},

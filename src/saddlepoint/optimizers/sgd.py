@@ -25,6 +25,7 @@ class SGD(Optimizer):
     """
 
     name: ClassVar[str] = "sgd"
+    decays: ClassVar[tuple[str, ...]] = ("momentum",)
     bibtex: ClassVar[str] = """@article{robbins1951stochastic,
   title={A stochastic approximation method},
   author={Robbins, Herbert and Monro, Sutton},
