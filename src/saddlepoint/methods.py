@@ -7,7 +7,8 @@ from typing import NamedTuple
 from saddlepoint.combiners import COMBINERS
 from saddlepoint.extractors import EXTRACTORS
 from saddlepoint.measures import MEASURES
-from saddlepoint.networks import NETWORKS
+from saddlepoint.networks import LAYERS, NETWORKS
+from saddlepoint.networks.normalizations import NORMALIZATIONS
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.penalties import PENALTIES
@@ -25,7 +26,7 @@ class Entry(NamedTuple):
 
 
 def registered() -> list[Entry]:
-    """All methods that a game is made of, room by room.
+    """All methods that stand in a recipe by themselves, room by room.
 
     >>> "sdp" in [entry.name for entry in registered()]
     True
@@ -43,13 +44,22 @@ def registered() -> list[Entry]:
     return _entries(rooms)
 
 
-def listed() -> list[Entry]:
-    """The same, with the measures and the extractors.
+def parts_of_networks() -> list[Entry]:
+    """What the networks of a recipe are made of: normalisations, and layers that a family may be given.
 
-    >>> {"sdp", "frechet-distance", "inception"} <= {entry.name for entry in listed()}
+    >>> {"spectral", "self-attention"} <= {entry.name for entry in parts_of_networks()}
     True
     """
-    return registered() + _entries({"measures": MEASURES, "extractors": EXTRACTORS})
+    return _entries({"normalizations": NORMALIZATIONS, "layers": LAYERS})
+
+
+def listed() -> list[Entry]:
+    """All of them, with the measures and the extractors.
+
+    >>> {"sdp", "batch", "frechet-distance", "inception"} <= {entry.name for entry in listed()}
+    True
+    """
+    return registered() + parts_of_networks() + _entries({"measures": MEASURES, "extractors": EXTRACTORS})
 
 
 def _entries(rooms: Mapping[str, Mapping[str, type[Record]]]) -> list[Entry]:

@@ -629,25 +629,29 @@ def _check_networks(recipe: Recipe) -> Iterator[Problem]:
 
 
 def _check_batches(recipe: Recipe) -> Iterator[Problem]:
-    least = recipe.networks.smallest_batch
+    least, minibatch = recipe.networks.smallest_batch, recipe.networks.minibatch
     for field, size in (("batch", recipe.schedule.batch), ("generator_batch", recipe.schedule.generator_batch)):
         if size is not None and size < least:
             cure = f"give {least} or more, or set networks.normalization of both players to layer or none"
             yield Problem(("schedule", field), f"{size} is too few for this {recipe.networks.family}'s batch norm; {cure}")
+        uneven = None if minibatch is None or size is None else minibatch.batch_problem(size)
+        if uneven is not None:
+            yield Problem(("schedule", field), f"{uneven}, or set networks.minibatch to null")
 
 
 def _check_penalties(recipe: Recipe) -> Iterator[Problem]:
+    mixing = recipe.networks.mixing
     for address, penalty in recipe.penalties_with_addresses():
-        if recipe.networks.couples_batch and any(isinstance(need, InputGradient) for need in penalty.needs):
-            what = f"{penalty.name} takes gradients of single images, which batch norm in the discriminator mixes"
-            yield Problem(address, f"{what}; set networks.normalization.discriminator to layer, none or spectral")
+        if mixing is not None and any(isinstance(need, InputGradient) for need in penalty.needs):
+            what = f"{penalty.name} takes gradients of single images, which {mixing.what} in the discriminator mixes"
+            yield Problem(address, f"{what}; {mixing.cure}")
         whose, carriers = str(address[1]), penalty.players
         if set(PLAYERS if whose == "both" else (whose,)) - set(carriers):
             yield Problem(address, f"{penalty.name} is a term of the {carriers[0]}'s loss; list it in penalties.{carriers[0]}")
         if penalty.needs_dropout and not recipe.networks.drops:
             what = f"{penalty.name} compares two judgements of one sample, which without dropout are the same"
             yield Problem(address, f"{what}; give networks.dropout of the discriminator, such as 0.5")
-        if recipe.networks.generator_couples_batch and LatentGradient() in penalty.needs:
+        if recipe.networks.batch_normalized("generator") and LatentGradient() in penalty.needs:
             what = f"{penalty.name} takes gradients at single latents, which batch norm in the generator mixes"
             yield Problem(address, f"{what}; set networks.normalization.generator to layer or none")
         if not recipe.networks.block_names and any(isinstance(need, Features) for need in penalty.needs):
@@ -658,7 +662,7 @@ def _check_penalties(recipe: Recipe) -> Iterator[Problem]:
 
 def _check_scales(recipe: Recipe) -> Iterator[Problem]:
     """A default weight is for scores of a known scale."""
-    if not recipe.objective.unscaled or recipe.networks.normalization.discriminator == "spectral":
+    if not recipe.objective.unscaled or recipe.networks.normalization.discriminator.spectral:
         return
     for address, penalty in recipe.penalties_with_addresses():
         if penalty.needs_scale and "weight" not in penalty.model_fields_set:

@@ -49,12 +49,14 @@ class Chosen:
     Args:
         kind: what the entries are called in messages.
         default: the name meant when the mapping gives none.
+        bare: a record with nothing but defaults is written as its name.
     """
 
     registry: Mapping[str, type[BaseModel]]
     kind: str
     key: str = "name"
     default: str | None = None
+    bare: bool = False
 
     def __get_pydantic_core_schema__(self, source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
         writing = core_schema.plain_serializer_function_ser_schema(self.to_mapping)
@@ -98,9 +100,11 @@ class Chosen:
             return {}
         return {name: annotation for name, annotation in parameters(entry).items() if name != self.key}
 
-    def to_mapping(self, record: Record) -> dict[str, Any]:
-        """The record with every field, its name first."""
+    def to_mapping(self, record: Record) -> dict[str, Any] | str:
+        """The record with every field, its name first; or its name alone."""
         name = next(name for name, entry in self.registry.items() if entry is type(record))
+        if self.bare and record == type(record).model_construct():
+            return name
         return {self.key: name} | {field: value for field, value in record.model_dump(mode="json").items() if field != self.key}
 
     def _check_record(self, record: Record) -> None:
@@ -163,7 +167,11 @@ def expanded(annotation: Any, value: object) -> Any:
         listed = [value] if isinstance(value, str | Mapping) and _chosen(items) is not None else value
         return [expanded(items, item) for item in listed] if isinstance(listed, list | tuple) else value
     if chosen is not None:
-        return {chosen.key: value} if isinstance(value, str) else dict(value) if isinstance(value, Mapping) else value
+        if not isinstance(value, str | Mapping):
+            return value
+        fields = chosen.fields(value)
+        inner = chosen.known(fields)
+        return {name: expanded(inner[name], field) if name in inner else field for name, field in fields.items()}
     if model is not None and isinstance(value, Mapping):
         known = parameters(model)
         return {name: expanded(known[name], field) if name in known else field for name, field in value.items()}

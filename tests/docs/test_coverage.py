@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import saddlepoint
-from saddlepoint.methods import Entry, registered
+from saddlepoint.methods import Entry, parts_of_networks, registered
 from tests.docs.blocks import ROOT
 from tests.test_rooms import ORDER
 
@@ -29,10 +29,11 @@ SPOKEN = {"pyyaml": "PyYAML", "types-PyYAML": "PyYAML"}
 
 
 def page_of(entry: Entry) -> Path:
-    return DOCS / "methods" / f"{SHARED.get(entry.name, entry.name)}.md"
+    named = getattr(entry.record, "page", entry.name)
+    return DOCS / "methods" / f"{SHARED.get(entry.name, named)}.md"
 
 
-@pytest.mark.parametrize("entry", registered(), ids=lambda entry: entry.name)
+@pytest.mark.parametrize("entry", [*registered(), *parts_of_networks()], ids=lambda entry: entry.name)
 def test_every_method_has_its_page(entry: Entry) -> None:
     page = page_of(entry).read_text(encoding="utf-8")
     assert [section for section in SECTIONS if section not in page] == []
@@ -45,8 +46,7 @@ def test_every_method_has_its_page(entry: Entry) -> None:
 def test_how_many_methods() -> None:
     assert len(registered()) >= 18
     pages = {path.name for path in (DOCS / "methods").glob("*.md")} - {"index.md"}
-    normalizations = {"batch-normalization.md", "layer-normalization.md", "spectral-normalization.md"}
-    assert pages == {page_of(entry).name for entry in registered()} | normalizations, "a page without a method"
+    assert pages == {page_of(entry).name for entry in registered() + parts_of_networks()}, "a page without a method"
 
 
 def undocumented(path: Path) -> Iterator[str]:

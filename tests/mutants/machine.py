@@ -4,13 +4,12 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import get_args
 
 import torch
 
 from saddlepoint.errors import Diverged
 from saddlepoint.methods import registered
-from saddlepoint.networks.layers import NormalizationName
+from saddlepoint.networks.normalizations import NORMALIZATIONS
 
 from .mutations import MUTANTS, Mutation
 from .toys import SEEDS, Toy
@@ -26,7 +25,7 @@ ROW = "row of the table of mutants"
 def methods() -> list[Method]:
     """Room and name of every method that training can show: all registries but the families of networks, and normalisations."""
     rooms = [(entry.room, entry.name) for entry in registered() if entry.room != "networks"]
-    return rooms + [("normalizations", name) for name in get_args(NormalizationName) if name != "none"]
+    return rooms + [("normalizations", name) for name in NORMALIZATIONS]
 
 
 @dataclass(frozen=True)

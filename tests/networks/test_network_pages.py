@@ -1,19 +1,19 @@
 """Each family and each normalisation has a page; a family's names every field, and holds its BibTeX."""
 
 from pathlib import Path
-from typing import get_args
 
 import pytest
 
+from saddlepoint.methods import parts_of_networks
 from saddlepoint.networks import NETWORKS
-from saddlepoint.networks.layers import NormalizationName
 
 PAGES = Path(__file__).parents[2] / "docs" / "methods"
 PARTS = ("## The maths", "## In a recipe", "## Pitfalls", "## Where ours differs, and why", "## BibTeX")
-NORMALIZATIONS = [f"{name}-normalization" for name in get_args(NormalizationName) if name != "none"]
+PARTS_OF_NETWORKS = {entry.name: entry.record for entry in parts_of_networks()}
+PAGE_OF = {name: getattr(record, "page", name) for name, record in PARTS_OF_NETWORKS.items()}
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, *NORMALIZATIONS])
+@pytest.mark.parametrize("name", [*NETWORKS, *sorted(set(PAGE_OF.values()))])
 def test_a_page_has_all_its_parts(name: str) -> None:
     page = (PAGES / f"{name}.md").read_text(encoding="utf-8")
     assert [part for part in PARTS if part not in page] == []
@@ -31,5 +31,17 @@ def test_a_familys_page_names_every_field_and_default(name: str) -> None:
     assert record.bibtex in page
 
 
+@pytest.mark.parametrize("name", PARTS_OF_NETWORKS)
+def test_the_page_of_a_part_names_it_with_every_field_and_default(name: str) -> None:
+    page, record = (PAGES / f"{PAGE_OF[name]}.md").read_text(encoding="utf-8"), PARTS_OF_NETWORKS[name].model_validate({})
+    rows = {line.split("|")[1].strip(): line for line in page.splitlines() if line.startswith("| `")}
+    assert f"`{name}`" in page
+    for field, value in record.model_dump().items():
+        shown = str(value).lower() if isinstance(value, bool) else value
+        assert f"| `{shown}` |" in rows[f"`{field}`"]
+    assert record.bibtex
+    assert record.bibtex in page
+
+
 def test_how_many() -> None:
-    assert (len(NETWORKS), len(NORMALIZATIONS)) == (4, 3)
+    assert (len(NETWORKS), len(PARTS_OF_NETWORKS)) == (4, 6)

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from saddlepoint.networks import NETWORKS
 from saddlepoint.networks.layers import Weighted
+from saddlepoint.networks.minibatch import MINIBATCH
 from saddlepoint.networks.network import Discriminator, Generator, Networks
 from saddlepoint.rounds import Example
 from saddlepoint.streams import Streams
@@ -187,6 +188,24 @@ def test_a_batch_is_coupled_exactly_when_it_is_declared(family: str, shape: Shap
     latents = draw("latents", 4, generator.latent).requires_grad_()
     (gradient,) = torch.autograd.grad(generator(latents)[0].sum(), latents)
     assert bool((gradient[1:] != 0).any()) == (kind in ("batch", "spectral"))
+
+
+@pytest.mark.parametrize("family", SMALL)
+@pytest.mark.parametrize("name", MINIBATCH)
+def test_a_minibatch_layer_couples_the_batch_in_every_family(family: str, name: str) -> None:
+    shape, made = SHAPES[family][1], record(family, "none", minibatch={"name": name})
+    discriminator = made.discriminator(shape, Streams(1, dtype=torch.float64))
+    assert made.couples_batch
+    assert discriminator.couples_batch
+    image = draw("images", 4, *shape).requires_grad_()
+    scores = discriminator(image)
+    assert scores.shape == (4,)
+    (gradient,) = torch.autograd.grad(scores[0], image)
+    assert bool((gradient.flatten(1) != 0).any(1).all())
+    bare = record(family, "none").discriminator(shape, Streams(1, dtype=torch.float64))
+    assert discriminator.block_names == bare.block_names
+    told, plain = (network.judge(Example(image), features=True).features for network in (discriminator, bare))
+    assert same(told, plain)
 
 
 @pytest.mark.parametrize(("family", "shape", "kind"), PAIRS)

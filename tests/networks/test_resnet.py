@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from saddlepoint.networks.batch_normalization import BatchNorm
 from saddlepoint.networks.layers import Layers, Weighted
+from saddlepoint.networks.normalizations import CHOICES
 from saddlepoint.networks.resnet import Block, FirstBlock, Resnet, SummedHead, UpBlock
 from saddlepoint.streams import Streams
 from tests.networks.closeness import gap
@@ -62,8 +63,7 @@ def randomized(block: Any) -> Any:
 
 
 def layers(kind: str) -> Layers:
-    assert kind in ("none", "batch")
-    return Layers((), False, "batch" if kind == "batch" else "none", torch.device("cpu"), torch.float64)
+    return Layers.of("discriminator", CHOICES[kind](), Streams(0, dtype=torch.float64))
 
 
 def conv(x: Tensor, layer: Weighted) -> Tensor:

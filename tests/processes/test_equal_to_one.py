@@ -96,7 +96,7 @@ def test_every_entry(pair: Group, method: Method) -> None:
 def normalization_rule(family: str) -> str:
     """By default a family's generator or discriminator has batch normalisation, or none has."""
     normalization = NETWORKS[family].model_validate({}).normalization
-    return BatchNorm.reads if "batch" in (normalization.generator, normalization.discriminator) else "own"
+    return BatchNorm.reads if "batch" in (normalization.generator.name, normalization.discriminator.name) else "own"
 
 
 def test_how_many() -> None:

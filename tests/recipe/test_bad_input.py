@@ -27,7 +27,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"measure": {"every": 5}}, "measure", "nearest: measures"),
     ({"networks": {"widht": 8}}, "networks.widht", "nearest: width"),
     ({"networks": {"normalization": {"critic": "none"}}}, "networks.normalization.critic", "known: generator, discriminator"),
-    ({"networks": {"normalization": {"discriminator": "spectrl"}}}, "networks.normalization.discriminator", "nearest: spectral"),
+    (
+        {"networks": {"normalization": {"discriminator": "spectrl"}}},
+        "networks.normalization.discriminator.name",
+        "nearest: spectral",
+    ),
     ({"networks": {"normalization": "none"}}, "networks.normalization", "should be a mapping of fields (generator, discriminator)"),
     ({"networks": {"family": "dcgn"}}, "networks.family", "nearest: dcgan"),
     ({"networks": {"width": 0}}, "networks.width", "0 should be greater than or equal to 1"),
@@ -121,8 +125,12 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
         "with objective.fake=1.5, objective.real=1: ",
     ),
     # Impossible together.
-    ({"penalties": {"discriminator": ["wgan-gp"]}}, "penalties.discriminator.0", "layer, none or spectral"),
-    ({"penalties": {"both": ["r1"]}}, "penalties.both.0", "layer, none or spectral"),
+    (
+        {"penalties": {"discriminator": ["wgan-gp"]}},
+        "penalties.discriminator.0",
+        "set networks.normalization.discriminator to layer, ",
+    ),
+    ({"penalties": {"both": ["r1"]}}, "penalties.both.0", "set networks.normalization.discriminator to layer, "),
     ({"data": "8-gaussians", "networks": {"depth": 0}, "penalties": {"both": ["sdp"]}}, "penalties.both.0", "hidden layer"),
     ({"objective": "hinge", "weightings": {"generator": "importance"}}, "weightings.generator", "gives them (vanilla)"),
     ({"objective": "wasserstein", "weightings": {"discriminator_fake": "importance"}}, "weightings.discriminator_fake", "vanilla"),

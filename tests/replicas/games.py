@@ -3,14 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, get_args
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from saddlepoint.data import DATA
 from saddlepoint.networks import NETWORKS
-from saddlepoint.networks.layers import NormalizationName
+from saddlepoint.networks.normalizations import CHOICES
 from saddlepoint.recipe import Recipe, gives_images, load
 from saddlepoint.training.session import Session
 from tests.battery.games import METHODS, MLP, POINTS, SMALL_IMAGES, asked_by, recipe_with, slots_of
@@ -72,7 +72,7 @@ def _cases() -> list[Case]:
         if family == "dirac":
             cases.append(Case("networks", "dirac", {"networks": "dirac"}))
             continue
-        for name in get_args(NormalizationName):
+        for name in sorted(CHOICES):
             networks = {"family": family, "width": 6, "depth": 2, "normalization": dict.fromkeys(PLAYERS, name)}
             cases.append(Case("networks", f"{family} {name}", {"networks": networks} | (UNSEEN_SHIFT if name == "batch" else {})))
     cases += [Case("data", name, {"data": {"name": name}}) for name in DRAWN]

@@ -2,14 +2,15 @@
 
 import torch
 
-from saddlepoint.networks.mlp import Mlp, MlpNormalization
+from saddlepoint.networks.batch_normalization import BatchNormalization
+from saddlepoint.networks.mlp import Mlp, MlpNormalizations
 from saddlepoint.networks.network import Generator
 from saddlepoint.streams import Streams
 from saddlepoint.training.average import Average
 
 
 def generator() -> Generator:
-    normalization = MlpNormalization(generator="batch", discriminator="none")
+    normalization = MlpNormalizations(generator=BatchNormalization())
     return Mlp(latent=2, normalization=normalization).generator((2,), Streams(0)).double()
 
 

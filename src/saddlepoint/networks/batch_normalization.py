@@ -7,14 +7,17 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saddlepoint.networks.coupling import Coupling
+from saddlepoint.networks.normalization import Making, Normalization
 from saddlepoint.networks.remembering import Remembering
-from saddlepoint.processes import ALONE, Processes, Rule
+from saddlepoint.processes import Rule
+from saddlepoint.rounds import Mover
 
 EPS = 1e-5
 MOMENTUM = 0.1
 
 
-class BatchNorm(Remembering):
+class BatchNorm(Remembering, Coupling):
     r"""`gamma (x - mean) / sqrt(var + 1e-5) + beta` by channel, over the batch and space.
 
     In train mode the statistics are the batch's, and each pass notes them; `observe` merges the mean over the noted passes into the
@@ -40,8 +43,6 @@ class BatchNorm(Remembering):
     tensor([0.2000, 0.5000])
     """
 
-    reads: ClassVar[Rule] = "everyone"
-
     running_mean: Tensor
     running_var: Tensor
 
@@ -54,7 +55,6 @@ class BatchNorm(Remembering):
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
-        self.processes: Processes = ALONE
         self.weight = nn.Parameter(torch.ones(*leading, channels, device=device, dtype=dtype))
         self.bias = nn.Parameter(torch.zeros(*leading, channels, device=device, dtype=dtype))
         self.register_buffer("running_mean", torch.zeros(*leading, channels, device=device, dtype=dtype))
@@ -114,3 +114,34 @@ class BatchNorm(Remembering):
         self._passes += 1
         self._means = mean if self._means is None else self._means + mean
         self._variances = variance if self._variances is None else self._variances + variance
+
+
+class BatchNormalization(Normalization):
+    r"""`y = gamma (x - mean) / sqrt(var + 1e-5) + beta` by channel, mean and variance of the batch and of space.
+
+    It couples the batch: the score of a sample depends on the others.
+
+    Source: Ioffe and Szegedy 2015, "Batch normalization", Algorithm 1.
+
+    >>> BatchNormalization().couples_batch("discriminator")
+    True
+    """
+
+    name: ClassVar[str] = "batch"
+    page: ClassVar[str] = "batch-normalization"
+    reads: ClassVar[Rule] = "everyone"
+    bibtex: ClassVar[str] = """@inproceedings{ioffe2015batch,
+  title = {Batch normalization: Accelerating deep network training by reducing internal covariate shift},
+  author = {Ioffe, Sergey and Szegedy, Christian},
+  booktitle = {International Conference on Machine Learning},
+  year = {2015}
+}"""
+
+    def couples_batch(self, player: Mover) -> bool:
+        return True
+
+    def biased(self, player: Mover) -> bool:
+        return False
+
+    def between(self, player: Mover, channels: int, making: Making) -> nn.Module:
+        return BatchNorm(channels, making.leading, device=making.device, dtype=making.dtype)

@@ -10,21 +10,32 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from saddlepoint.networks.activations import leaky_relu
-from saddlepoint.networks.batch_normalization import BatchNorm
-from saddlepoint.networks.image import Projection, image_problems, refuse
-from saddlepoint.networks.initialization import Constant, Law, Normal, initialize
-from saddlepoint.networks.layers import Layers, NormalizationName, Weighted
-from saddlepoint.networks.network import Discriminator, Generator, Head, Networks, Normalization, numbered
+from saddlepoint.networks.attention import Attended
+from saddlepoint.networks.batch_normalization import BatchNorm, BatchNormalization
+from saddlepoint.networks.image import FIRST_SIDE, AnyAttention, Projection, image_problems, refuse
+from saddlepoint.networks.initialization import initialize
+from saddlepoint.networks.laws import Constant, Law, Normal
+from saddlepoint.networks.layers import Layers, Weighted
+from saddlepoint.networks.network import (
+    NORMALIZED_BY,
+    AnyNormalization,
+    Discriminator,
+    Generator,
+    Head,
+    Networks,
+    Normalizations,
+    numbered,
+)
 from saddlepoint.streams import Streams
 
 STAGES = {8: 1, 16: 2, 32: 3, 64: 4, 128: 5}
 
 
-class DcganNormalization(Normalization):
+class DcganNormalizations(Normalizations):
     """What normalises each player of a `dcgan`: batch normalisation by default."""
 
-    generator: NormalizationName = Field(default="batch", description="batch, layer, none, or spectral (with batch normalisation)")
-    discriminator: NormalizationName = Field(default="batch", description="batch, layer, none, or spectral")
+    generator: AnyNormalization = Field(default=BatchNormalization(), description=f"of the generator: {NORMALIZED_BY}")
+    discriminator: AnyNormalization = Field(default=BatchNormalization(), description=f"of the discriminator: {NORMALIZED_BY}")
 
 
 class Dcgan(Networks):
@@ -60,28 +71,23 @@ class Dcgan(Networks):
 
     width: int = Field(default=64, ge=1, description="channels of the discriminator's first stage; they double at each next one")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="after each stage of the discriminator, in training")
-    normalization: DcganNormalization = Field(
-        default=DcganNormalization(), description="of each player: batch, layer, none or spectral"
-    )
-
-    @property
-    def couples_batch(self) -> bool:
-        return self.normalization.discriminator == "batch"
+    normalization: DcganNormalizations = Field(default=DcganNormalizations(), description="of each player, by name")
+    attention: AnyAttention = Field(default=None, description="self-attention in both players; null is none")
 
     @property
     def drops(self) -> bool:
         return self.dropout > 0
 
     @property
-    def smallest_batch(self) -> int:
-        return 1
-
-    @property
     def block_names(self) -> tuple[str, ...]:
         return numbered(max(STAGES.values()))
 
     def problems(self, shape: int | Sequence[int]) -> list[str]:
-        return image_problems(self.family, shape, tuple(STAGES))
+        problems = image_problems(self.family, shape, tuple(STAGES))
+        if self.attention is None or problems:
+            return problems
+        resolution = shape if isinstance(shape, int) else shape[-1]
+        return self.attention.problems(self.family, [FIRST_SIDE * 2**stage for stage in range(STAGES[resolution])])
 
     def generator(self, shape: Sequence[int], streams: Streams) -> Generator:
         refuse(self, shape, streams)
@@ -89,12 +95,17 @@ class Dcgan(Networks):
         widths = [self.width * 2**stage for stage in reversed(range(STAGES[shape[-1]]))]
         body = OrderedDict[str, nn.Module](project=Projection(layers, self.latent, widths[0], bias=layers.biased))
         body["normalize"] = layers.normalization(widths[0])
-        body["relu"] = nn.ReLU()
+        body["relu"] = layers.activation(widths[0], nn.ReLU())
         for number, (before, after) in enumerate(pairwise(widths), 1):
+            if self.attention is not None and self.attention.at == FIRST_SIDE * 2 ** (number - 1):
+                body["attention"] = self.attention.layer(layers, before)
             body[f"stage_{number}"] = Up(layers, before, after)
-        body["last"] = layers.transposed_convolution(widths[-1], shape[0], 4, stride=2, padding=1)
+        if self.attention is not None and "attention" not in body:
+            body["attention"] = self.attention.layer(layers, widths[-1])
+        body["last"] = layers.transposed_convolution(widths[-1], shape[0], 4, stride=2, padding=1, place="last")
         body["tanh"] = nn.Tanh()
-        generator = Generator(self.latent, shape, (), nn.Sequential(body))
+        whole = layers.around(nn.Sequential(body), self.latent, self.latent_distribution == "uniform")
+        generator = Generator(self.latent, shape, (), whole)
         initialize(generator, "generator", streams, _laws)
         return generator
 
@@ -102,8 +113,13 @@ class Dcgan(Networks):
         refuse(self, shape, streams)
         layers = Layers.of("discriminator", self.normalization.discriminator, streams)
         widths = [shape[0], *(self.width * 2**stage for stage in range(STAGES[shape[-1]]))]
-        stages = [Down(layers, before, after, first=number == 0) for number, (before, after) in enumerate(pairwise(widths))]
-        head = Head(layers.convolution(widths[-1], 1, 4))
+        stages: list[nn.Module] = []
+        for number, (before, after) in enumerate(pairwise(widths), 1):
+            stages.append(Down(layers, before, after, first=number == 1))
+            if self.attention is not None and self.attention.at == shape[-1] // 2**number:
+                stages[-1] = Attended(stages[-1], self.attention.layer(layers, after))
+        minibatch, channels = layers.before_last(self.minibatch, widths[-1], FIRST_SIDE, FIRST_SIDE)
+        head = Head(layers.convolution(channels, 1, FIRST_SIDE, place="last"), minibatch)
         rates = (self.dropout,) * len(stages)
         discriminator = Discriminator(shape, (), stages, head, dropout=rates, twice_differentiated=twice_differentiated)
         initialize(discriminator, "discriminator", streams, _laws)
@@ -117,9 +133,11 @@ class Up(nn.Module):
         super().__init__()
         self.convolution = layers.transposed_convolution(inputs, outputs, 4, stride=2, padding=1, bias=layers.biased)
         self.normalization = layers.normalization(outputs)
+        self.activation = layers.activation(outputs, F.relu)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.relu(self.normalization(self.convolution(x)))
+        activated: Tensor = self.activation(self.normalization(self.convolution(x)))
+        return activated
 
 
 class Down(nn.Module):
@@ -129,9 +147,11 @@ class Down(nn.Module):
         super().__init__()
         self.convolution = layers.convolution(inputs, outputs, 4, stride=2, padding=1, bias=first or layers.biased)
         self.normalization = nn.Identity() if first else layers.normalization(outputs)
+        self.activation = layers.activation(outputs, leaky_relu)
 
     def forward(self, x: Tensor, twice: bool = False) -> Tensor:
-        return leaky_relu(self.normalization(self.convolution(x)), twice=twice)
+        activated: Tensor = self.activation(self.normalization(self.convolution(x)), twice=twice)
+        return activated
 
 
 def _laws(path: str, layer: nn.Module) -> dict[str, Law]:

@@ -1,23 +1,28 @@
 """The networks of the smallest game: a generator that is one point, a discriminator that is one slope."""
 
 from collections.abc import Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
-from saddlepoint.networks.initialization import Constant, Law, initialize
+from saddlepoint.networks.initialization import initialize
+from saddlepoint.networks.laws import Constant, Law
 from saddlepoint.networks.layers import Linear
-from saddlepoint.networks.network import Discriminator, Generator, Head, Networks, Normalization
+from saddlepoint.networks.network import Discriminator, Generator, Head, Networks, Normalizations
+from saddlepoint.networks.normalization import NoNormalization
 from saddlepoint.streams import Streams
+from saddlepoint.validation import Chosen
+
+OnlyNone = Annotated[NoNormalization, Chosen({"none": NoNormalization}, "normalization", bare=True)]
 
 
-class Nothing(Normalization):
+class Nothing(Normalizations):
     """What normalises each player of a `dirac`: nothing, since there is nothing to normalise."""
 
-    generator: Literal["none"] = Field(default="none", description="none")
-    discriminator: Literal["none"] = Field(default="none", description="none")
+    generator: OnlyNone = Field(default=NoNormalization(), description="none")
+    discriminator: OnlyNone = Field(default=NoNormalization(), description="none")
 
 
 class Point(nn.Module):
@@ -63,14 +68,7 @@ class Dirac(Networks):
     theta: float = Field(default=1.0, description="where the generator's point starts, in each coordinate")
     psi: float = Field(default=1.0, description="where the discriminator's slope starts, in each coordinate")
     normalization: Nothing = Field(default=Nothing(), description="none: there is nothing to normalise")
-
-    @property
-    def couples_batch(self) -> bool:
-        return False
-
-    @property
-    def smallest_batch(self) -> int:
-        return 1
+    minibatch: None = Field(default=None, description="null: there is one layer")
 
     @property
     def block_names(self) -> tuple[str, ...]:

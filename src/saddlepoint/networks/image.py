@@ -1,14 +1,19 @@
 """What the convolutional families share: which images they take, and the way from a latent to 4x4."""
 
 from collections.abc import Sequence
+from typing import Annotated
 
 from torch import Tensor, nn
 
+from saddlepoint.networks.attention import SelfAttention
 from saddlepoint.networks.layers import Layers
 from saddlepoint.networks.network import Networks
 from saddlepoint.streams import Streams
+from saddlepoint.validation import Chosen
 
 FIRST_SIDE = 4
+
+AnyAttention = Annotated[SelfAttention, Chosen({"self-attention": SelfAttention}, "attention", default="self-attention")] | None
 
 
 class Projection(nn.Module):
@@ -16,7 +21,7 @@ class Projection(nn.Module):
 
     def __init__(self, layers: Layers, latent: int, channels: int, *, bias: bool) -> None:
         super().__init__()
-        self.linear = layers.linear(latent, channels * FIRST_SIDE**2, bias=bias)
+        self.linear = layers.linear(latent, channels * FIRST_SIDE**2, bias=bias, place="first")
 
     def forward(self, latents: Tensor) -> Tensor:
         flat: Tensor = self.linear(latents)

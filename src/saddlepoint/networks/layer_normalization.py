@@ -7,7 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saddlepoint.networks.normalization import Making, Normalization
 from saddlepoint.processes import Rule
+from saddlepoint.rounds import Mover
 
 EPS = 1e-5
 
@@ -48,3 +50,28 @@ class LayerNorm(nn.Module):
         if x.ndim == 2:
             return F.layer_norm(x, x.shape[-1:], self.weight, self.bias, EPS)
         return F.group_norm(x, 1, self.weight, self.bias, EPS)
+
+
+class LayerNormalization(Normalization):
+    r"""`y_c = gamma_c (x_c - mean) / sqrt(var + 1e-5) + beta_c`, over all of one sample.
+
+    Mean and variance are over (C, H, W) of an image's features, over the C features of a vector. It couples no
+    samples, so critics with gradient penalties may use it.
+
+    Source: Ba et al. 2016, "Layer normalization", equation 4; Gulrajani et al. 2017, section 4.
+
+    >>> LayerNormalization().couples_batch("discriminator")
+    False
+    """
+
+    name: ClassVar[str] = "layer"
+    page: ClassVar[str] = "layer-normalization"
+    bibtex: ClassVar[str] = """@article{ba2016layer,
+  title = {Layer normalization},
+  author = {Ba, Jimmy Lei and Kiros, Jamie Ryan and Hinton, Geoffrey E.},
+  journal = {arXiv preprint arXiv:1607.06450},
+  year = {2016}
+}"""
+
+    def between(self, player: Mover, channels: int, making: Making) -> nn.Module:
+        return LayerNorm(channels, making.leading, device=making.device, dtype=making.dtype)

@@ -11,17 +11,29 @@ from torch import Tensor, nn
 
 from saddlepoint.networks.compiled_mlp import ACTIVATIONS, CompiledMlp
 from saddlepoint.networks.fused_mlp import ActivationName, FusedMlp
-from saddlepoint.networks.initialization import Constant, Law, Uniform, initialize
-from saddlepoint.networks.layers import Layers, Linear, NormalizationName, Weighted
-from saddlepoint.networks.network import Discriminator, Generator, Head, Networks, Normalization, numbered
+from saddlepoint.networks.initialization import initialize
+from saddlepoint.networks.laws import Constant, Law, Uniform
+from saddlepoint.networks.layers import Layers, Linear, Weighted
+from saddlepoint.networks.network import (
+    NORMALIZED_BY,
+    AnyNormalization,
+    Discriminator,
+    Generator,
+    Head,
+    Networks,
+    Normalizations,
+    numbered,
+)
+from saddlepoint.networks.normalization import NoNormalization, Place
+from saddlepoint.rounds import Mover
 from saddlepoint.streams import Streams
 
 
-class MlpNormalization(Normalization):
+class MlpNormalizations(Normalizations):
     """What normalises each player of an `mlp`: nothing by default."""
 
-    generator: NormalizationName = Field(default="none", description="batch, layer, none, or spectral (with batch normalisation)")
-    discriminator: NormalizationName = Field(default="none", description="batch, layer, none, or spectral")
+    generator: AnyNormalization = Field(default=NoNormalization(), description=f"of the generator: {NORMALIZED_BY}")
+    discriminator: AnyNormalization = Field(default=NoNormalization(), description=f"of the discriminator: {NORMALIZED_BY}")
 
 
 class Mlp(Networks):
@@ -46,6 +58,7 @@ class Mlp(Networks):
     family: ClassVar[str] = "mlp"
     stacks: ClassVar[bool] = True
     one_for_all: ClassVar[frozenset[str]] = frozenset({"dropout"})
+    of_vectors: ClassVar[bool] = True
     bibtex: ClassVar[str] = """@inproceedings{goodfellow2014generative,
   title = {Generative adversarial nets},
   author = {Goodfellow, Ian and Pouget-Abadie, Jean and Mirza, Mehdi and Xu, Bing and Warde-Farley, David and Ozair, Sherjil
@@ -64,9 +77,7 @@ class Mlp(Networks):
     )
     activation: ActivationName = Field(default="relu", description="after each hidden layer: relu, leaky-relu (slope .2) or tanh")
     dropout: float = Field(default=0.0, ge=0, lt=1, description="after each hidden layer of the discriminator, in training")
-    normalization: MlpNormalization = Field(
-        default=MlpNormalization(), description="of each player: batch, layer, none or spectral"
-    )
+    normalization: MlpNormalizations = Field(default=MlpNormalizations(), description="of each player, by name")
 
     @model_validator(mode="after")
     def _sizes_are_said_once(self) -> "Mlp":
@@ -77,17 +88,12 @@ class Mlp(Networks):
             raise ValueError(f"{names} would not be read, since widths is [{sizes}]; change widths, or set it to null")
         return self
 
-    @property
-    def couples_batch(self) -> bool:
-        return self.normalization.discriminator == "batch" and bool(self._widths)
+    def batch_normalized(self, player: Mover) -> bool:
+        return bool(self._widths) and super().batch_normalized(player)
 
     @property
     def drops(self) -> bool:
         return self.dropout > 0 and bool(self._widths)
-
-    @property
-    def smallest_batch(self) -> int:
-        return 2 if self._widths and (self.couples_batch or self.normalization.generator in ("batch", "spectral")) else 1
 
     @property
     def block_names(self) -> tuple[str, ...]:
@@ -98,12 +104,13 @@ class Mlp(Networks):
 
     def generator(self, shape: Sequence[int], streams: Streams) -> Generator:
         layers = Layers.of("generator", self.normalization.generator, streams)
-        hidden, width = self._hidden(layers, self.latent, self._widths)
+        hidden, width = self._hidden(layers, self.latent, self._widths, first="first")
         body = OrderedDict[str, nn.Module](zip((f"layer_{number}" for number in range(1, len(hidden) + 1)), hidden, strict=True))
-        body["last"] = layers.linear(width, math.prod(shape))
+        body["last"] = layers.linear(width, math.prod(shape), place="last")
         if len(shape) == 3:
             body["tanh"] = nn.Tanh()
-        generator = Generator(self.latent, shape, streams.leading, nn.Sequential(body))
+        whole = layers.around(nn.Sequential(body), self.latent, self.latent_distribution == "uniform")
+        generator = Generator(self.latent, shape, streams.leading, whole)
         initialize(generator, "generator", streams, _laws)
         return generator
 
@@ -111,8 +118,10 @@ class Mlp(Networks):
         # Small matrices are faster with the fused activations even in double backward, so a penalty changes nothing here.
         layers = Layers.of("discriminator", self.normalization.discriminator, streams)
         hidden, width = self._hidden(layers, math.prod(shape), self._widths[::-1])
+        minibatch, width = layers.before_last(self.minibatch, width)
+        head = Head(layers.linear(width, 1, place="last"), minibatch)
         rates = (self.dropout,) * len(hidden)
-        discriminator = Discriminator(shape, streams.leading, hidden, Head(layers.linear(width, 1)), flat=True, dropout=rates)
+        discriminator = Discriminator(shape, streams.leading, hidden, head, flat=True, dropout=rates)
         initialize(discriminator, "discriminator", streams, _laws)
         return discriminator
 
@@ -133,9 +142,9 @@ class Mlp(Networks):
     def _stack(self, network: Generator | Discriminator) -> tuple[tuple[Linear, ...], ActivationName, bool] | None:
         """The layers of stacked replicas, their activation, and whether a tanh ends them; None where something stands between."""
         modules = list(network.modules())
-        normalizes = any(isinstance(module, Hidden) and module.normalizes for module in modules)
+        plain = all(module.plain for module in modules if isinstance(module, Hidden))
         drops = isinstance(network, Discriminator) and network.drops
-        if normalizes or drops or len(network.leading) != 1:
+        if not plain or drops or self.minibatch is not None or len(network.leading) != 1:
             return None
         layers = tuple(module for module in modules if isinstance(module, Linear))
         return layers, self.activation, any(isinstance(module, nn.Tanh) for module in modules)
@@ -144,26 +153,31 @@ class Mlp(Networks):
     def _widths(self) -> tuple[int, ...]:
         return (self.width,) * self.depth if self.widths is None else self.widths
 
-    def _hidden(self, layers: Layers, inputs: int, widths: Sequence[int]) -> tuple[list["Hidden"], int]:
+    def _hidden(self, layers: Layers, inputs: int, widths: Sequence[int], first: Place = "hidden") -> tuple[list["Hidden"], int]:
         sizes = (inputs, *widths)
-        hidden = [Hidden(layers, before, after, self.activation) for before, after in pairwise(sizes)]
+        hidden = [
+            Hidden(layers, before, after, self.activation, "hidden" if number else first)
+            for number, (before, after) in enumerate(pairwise(sizes))
+        ]
         return hidden, sizes[-1]
 
 
 class Hidden(nn.Module):
     """One hidden layer: linear, normalisation, activation."""
 
-    def __init__(self, layers: Layers, inputs: int, outputs: int, activation: ActivationName) -> None:
+    def __init__(self, layers: Layers, inputs: int, outputs: int, activation: ActivationName, place: Place = "hidden") -> None:
         super().__init__()
-        self.linear = layers.linear(inputs, outputs, bias=layers.biased)
+        self.linear = layers.linear(inputs, outputs, bias=layers.biased, place=place)
         self.normalization = layers.normalization(outputs)
-        self.activation = ACTIVATIONS[activation]
+        self.activation = layers.activation(outputs, ACTIVATIONS[activation])
         # In small games a call of a module that does nothing is a cost one can measure.
         self.normalizes = not isinstance(self.normalization, nn.Identity)
+        self.plain = not self.normalizes and not isinstance(self.activation, nn.Module) and self.linear.bias is not None
 
     def forward(self, x: Tensor, twice: bool = False) -> Tensor:
         x = self.linear(x)
-        return self.activation(self.normalization(x) if self.normalizes else x)
+        activated: Tensor = self.activation(self.normalization(x) if self.normalizes else x)
+        return activated
 
 
 def _laws(path: str, layer: nn.Module) -> dict[str, Law]:

@@ -5,19 +5,26 @@ Both are final: a family gives the layers they are made of.
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from saddlepoint.networks.batch_normalization import BatchNorm
+from saddlepoint.networks.coupling import Coupling
 from saddlepoint.networks.dropout import dropout
-from saddlepoint.networks.layers import NormalizationName
+from saddlepoint.networks.minibatch import MINIBATCH, MinibatchLayer
+from saddlepoint.networks.normalization import Normalization
+from saddlepoint.networks.normalizations import CHOICES
 from saddlepoint.networks.remembering import Remembering
-from saddlepoint.processes import Processes
-from saddlepoint.rounds import Example, Judgement, Record
+from saddlepoint.rounds import Example, Judgement, Mover, Record
 from saddlepoint.streams import Streams
+from saddlepoint.validation import Chosen, Problem, Problems
+
+AnyNormalization = Annotated[Normalization, Chosen(CHOICES, "normalization", bare=True)]
+AnyMinibatchLayer = Annotated[MinibatchLayer, Chosen(MINIBATCH, "minibatch layer")]
+PLAYERS: tuple[Mover, ...] = ("generator", "discriminator")
+NORMALIZED_BY = ", ".join(CHOICES)
 
 
 class Generator(nn.Module):
@@ -101,7 +108,7 @@ class Discriminator(nn.Module):
     @property
     def couples_batch(self) -> bool:
         """Whether a sample's score depends on the other samples of its batch."""
-        return any(isinstance(layer, BatchNorm) for layer in self.modules())
+        return any(isinstance(layer, Coupling) for layer in self.modules())
 
     @property
     def drops(self) -> bool:
@@ -160,30 +167,37 @@ class LastLayer(nn.Module):
 
 
 class Head(LastLayer):
-    """One layer, from what the last block gives to a score."""
+    """One layer, from what the last block gives to a score; before it, perhaps one that looks at the batch."""
 
-    def __init__(self, layer: nn.Module) -> None:
+    def __init__(self, layer: nn.Module, minibatch: nn.Module | None = None) -> None:
         super().__init__()
+        self.minibatch = minibatch
         self.layer = layer
 
     def enters(self, x: Tensor, twice: bool = False) -> Tensor:
         """What the layer is given."""
-        return x
+        if self.minibatch is None:
+            return x
+        seen: Tensor = self.minibatch(x)
+        return seen
 
     def forward(self, x: Tensor, twice: bool = False) -> Tensor:
         scores: Tensor = self.layer(self.enters(x, twice))
         return scores
 
 
-class Normalization(Record):
-    """What normalises each player: `batch`, `layer`, `none` or `spectral`. A family's own record holds its defaults.
+class Normalizations(Record):
+    """What normalises each player, by name. A family's own record holds its defaults."""
 
-    `spectral` divides every weight of the player by its largest singular value; a discriminator then has no other normalisation,
-    a generator keeps its batch normalisation (as in SAGAN).
-    """
+    generator: AnyNormalization = Field(description=f"of the generator: {NORMALIZED_BY}")
+    discriminator: AnyNormalization = Field(description=f"of the discriminator: {NORMALIZED_BY}")
 
-    generator: NormalizationName = Field(description="batch, layer, none, or spectral (with batch normalisation)")
-    discriminator: NormalizationName = Field(description="batch, layer, none, or spectral")
+
+class Mixing(NamedTuple):
+    """What mixes the samples of a batch, and the cure, in words."""
+
+    what: str
+    cure: str
 
 
 class Networks(Record):
@@ -192,15 +206,56 @@ class Networks(Record):
     family: ClassVar[str]
     # Whether its layers take leading replica axes; a family that is no faster so is trained one replica at a time.
     stacks: ClassVar[bool] = False
+    # Whether it normalises vectors, as against images.
+    of_vectors: ClassVar[bool] = False
 
     latent: int = Field(default=128, ge=1, description="numbers in one latent")
     latent_distribution: Literal["normal", "uniform"] = Field(default="normal", description="N(0, I), or uniform on (-1, 1)")
-    normalization: Normalization
+    normalization: Normalizations
+    minibatch: AnyMinibatchLayer | None = Field(
+        default=None, description=f"what tells the discriminator's last layer of the batch: {', '.join(MINIBATCH)}; null is nothing"
+    )
+
+    @model_validator(mode="after")
+    def _normalizations_suit_their_players(self) -> "Networks":
+        reasons = {player: self.refusal(self._norm(player), player) for player in PLAYERS}
+        problems = [Problem(("normalization", player), reason) for player, reason in reasons.items() if reason is not None]
+        if problems:
+            raise Problems(problems)
+        return self
+
+    @classmethod
+    def refusal(cls, norm: Normalization, player: Mover) -> str | None:
+        """Why a player of this family cannot have a normalisation, in one line; None if it can."""
+        reason = norm.refuses.get(player) or (norm.not_of_vectors if cls.of_vectors else None)
+        return None if reason is None else f"{norm.name} {reason}"
+
+    def batch_normalized(self, player: Mover) -> bool:
+        """Whether the normalisation of a player couples the samples of its batch."""
+        return self._norm(player).couples_batch(player)
+
+    def _norm(self, player: Mover) -> Normalization:
+        return self.normalization.generator if player == "generator" else self.normalization.discriminator
 
     @property
-    @abstractmethod
     def couples_batch(self) -> bool:
         """Whether the discriminator's score of a sample may depend on the rest of its batch."""
+        return self.minibatch is not None or self.batch_normalized("discriminator")
+
+    @property
+    def mixing(self) -> Mixing | None:
+        """What in the discriminator leaves no gradient of a single image's score; None if there is one."""
+        if self.batch_normalized("discriminator"):
+            norms = [
+                name
+                for name, norm in CHOICES.items()
+                if not norm().couples_batch("discriminator") and self.refusal(norm(), "discriminator") is None
+            ]
+            return Mixing("batch norm", f"set networks.normalization.discriminator to {_either(norms)}")
+        if self.minibatch is not None and not self.minibatch.input_gradients:
+            layers = ["null", *(name for name, layer in MINIBATCH.items() if layer.input_gradients)]
+            return Mixing(self.minibatch.name, f"set networks.minibatch to {_either(layers)}")
+        return None
 
     @property
     def drops(self) -> bool:
@@ -208,14 +263,9 @@ class Networks(Record):
         return False
 
     @property
-    def generator_couples_batch(self) -> bool:
-        """Whether what the generator makes of a latent may depend on the rest of its batch."""
-        return self.normalization.generator in ("batch", "spectral")
-
-    @property
-    @abstractmethod
     def smallest_batch(self) -> int:
         """Samples that a training pass needs: batch normalisation of vectors has no variance of one."""
+        return 2 if self.of_vectors and any(self.batch_normalized(player) for player in PLAYERS) else 1
 
     @property
     @abstractmethod
@@ -280,8 +330,5 @@ def remembering(network: nn.Module) -> tuple[Remembering, ...]:
     return tuple(layer for layer in network.modules() if isinstance(layer, Remembering) and layer.remembers)
 
 
-def share_batch(network: nn.Module, processes: Processes) -> None:
-    """Let the layers that read a whole batch read everyone's."""
-    for layer in network.modules():
-        if isinstance(layer, BatchNorm):
-            layer.processes = processes
+def _either(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"

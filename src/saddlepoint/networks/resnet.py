@@ -11,10 +11,24 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from saddlepoint.networks.activations import relu
-from saddlepoint.networks.image import Projection, image_problems, refuse
-from saddlepoint.networks.initialization import Constant, Law, Uniform, initialize
-from saddlepoint.networks.layers import Layers, NormalizationName, Weighted
-from saddlepoint.networks.network import Discriminator, Generator, LastLayer, Networks, Normalization, numbered
+from saddlepoint.networks.attention import Attended
+from saddlepoint.networks.batch_normalization import BatchNormalization
+from saddlepoint.networks.image import FIRST_SIDE, AnyAttention, Projection, image_problems, refuse
+from saddlepoint.networks.initialization import initialize
+from saddlepoint.networks.laws import Constant, Law, Uniform
+from saddlepoint.networks.layers import Layers, Weighted
+from saddlepoint.networks.minibatch import MinibatchLayer
+from saddlepoint.networks.network import (
+    NORMALIZED_BY,
+    AnyNormalization,
+    Discriminator,
+    Generator,
+    LastLayer,
+    Networks,
+    Normalizations,
+    numbered,
+)
+from saddlepoint.networks.spectral_normalization import SpectralNormalization
 from saddlepoint.streams import Streams
 
 # Channels into the generator's first block and out of each: quarters of its width, by resolution.
@@ -24,11 +38,11 @@ DISCRIMINATOR_HALVES = {16: (2, 2, 2), 32: (2, 2, 2, 2), 64: (1, 2, 4, 8, 16)}
 DISCRIMINATOR_DOWN = {16: 1, 32: 2, 64: 5}
 
 
-class ResnetNormalization(Normalization):
+class ResnetNormalizations(Normalizations):
     """What normalises each player of a `resnet`: batch normalisation up, spectral normalisation down, by default."""
 
-    generator: NormalizationName = Field(default="batch", description="batch, layer, none, or spectral (with batch normalisation)")
-    discriminator: NormalizationName = Field(default="spectral", description="batch, layer, none, or spectral")
+    generator: AnyNormalization = Field(default=BatchNormalization(), description=f"of the generator: {NORMALIZED_BY}")
+    discriminator: AnyNormalization = Field(default=SpectralNormalization(), description=f"of the discriminator: {NORMALIZED_BY}")
 
 
 class Resnet(Networks):
@@ -70,28 +84,23 @@ class Resnet(Networks):
     dropout: tuple[Annotated[float, Field(ge=0, lt=1)], ...] = Field(
         default=(), description="after each block of the discriminator, in training, from the first one on; left out is 0"
     )
-    normalization: ResnetNormalization = Field(
-        default=ResnetNormalization(), description="of each player: batch, layer, none or spectral"
-    )
-
-    @property
-    def couples_batch(self) -> bool:
-        return self.normalization.discriminator == "batch"
+    normalization: ResnetNormalizations = Field(default=ResnetNormalizations(), description="of each player, by name")
+    attention: AnyAttention = Field(default=None, description="self-attention in both players; null is none")
 
     @property
     def drops(self) -> bool:
         return any(self.dropout)
 
     @property
-    def smallest_batch(self) -> int:
-        return 1
-
-    @property
     def block_names(self) -> tuple[str, ...]:
         return numbered(max(len(halves) for halves in DISCRIMINATOR_HALVES.values()))
 
     def problems(self, shape: int | Sequence[int]) -> list[str]:
-        return image_problems(self.family, shape, tuple(DISCRIMINATOR_HALVES))
+        problems = image_problems(self.family, shape, tuple(DISCRIMINATOR_HALVES))
+        if self.attention is None or problems:
+            return problems
+        resolution = shape if isinstance(shape, int) else shape[-1]
+        return self.attention.problems(self.family, sorted(set(_sides(resolution)) & {FIRST_SIDE * 2**stage for stage in range(6)}))
 
     def generator(self, shape: Sequence[int], streams: Streams) -> Generator:
         refuse(self, shape, streams)
@@ -101,11 +110,14 @@ class Resnet(Networks):
         body = OrderedDict[str, nn.Module](project=Projection(layers, self.latent, widths[0], bias=True))
         for number, (before, after) in enumerate(pairwise(widths), 1):
             body[f"block_{number}"] = UpBlock(layers, before, after)
+            if self.attention is not None and self.attention.at == FIRST_SIDE * 2**number:
+                body["attention"] = self.attention.layer(layers, after)
         body["normalize"] = layers.normalization(widths[-1])
-        body["relu"] = nn.ReLU()
-        body["last"] = layers.convolution(widths[-1], shape[0], 3, padding=1)
+        body["relu"] = layers.activation(widths[-1], nn.ReLU())
+        body["last"] = layers.convolution(widths[-1], shape[0], 3, padding=1, place="last")
         body["tanh"] = nn.Tanh()
-        generator = Generator(self.latent, shape, (), nn.Sequential(body))
+        whole = layers.around(nn.Sequential(body), self.latent, self.latent_distribution == "uniform")
+        generator = Generator(self.latent, shape, (), whole)
         initialize(generator, "generator", streams, _laws)
         return generator
 
@@ -116,7 +128,10 @@ class Resnet(Networks):
         blocks: list[nn.Module] = [FirstBlock(layers, shape[0], widths[0])]
         for number, (before, after) in enumerate(pairwise(widths), 1):
             blocks.append(Block(layers, before, after, down=number < DISCRIMINATOR_DOWN[shape[-1]]))
-        head = SummedHead(layers, widths[-1])
+        if self.attention is not None:
+            place = _sides(shape[-1]).index(self.attention.at)
+            blocks[place] = Attended(blocks[place], self.attention.layer(layers, widths[place]))
+        head = SummedHead(layers, widths[-1], self.minibatch)
         rates = (self.dropout + (0.0,) * len(blocks))[: len(blocks)]
         discriminator = Discriminator(shape, (), blocks, head, dropout=rates, twice_differentiated=twice_differentiated)
         initialize(discriminator, "discriminator", streams, _laws)
@@ -137,10 +152,12 @@ class UpBlock(nn.Module):
         self.normalization2 = layers.normalization(outputs)
         self.convolution2 = layers.convolution(outputs, outputs, 3, padding=1, bias=layers.biased)
         self.shortcut = layers.convolution(inputs, outputs, 1, bias=layers.biased)
+        self.activation1 = layers.activation(inputs, relu)
+        self.activation2 = layers.activation(outputs, relu)
 
     def forward(self, x: Tensor) -> Tensor:
-        h = self.convolution1(_up(relu(self.normalization1(x))))
-        h = self.convolution2(relu(self.normalization2(h)))
+        h = self.convolution1(_up(self.activation1(self.normalization1(x))))
+        h = self.convolution2(self.activation2(self.normalization2(h)))
         total: Tensor = h + _up(self.shortcut(x))
         return total
 
@@ -153,9 +170,10 @@ class FirstBlock(nn.Module):
         self.convolution1 = layers.convolution(inputs, outputs, 3, padding=1)
         self.convolution2 = layers.convolution(outputs, outputs, 3, padding=1)
         self.shortcut = layers.convolution(inputs, outputs, 1)
+        self.activation = layers.activation(outputs, relu)
 
     def forward(self, x: Tensor, twice: bool = False) -> Tensor:
-        h = self.convolution2(relu(self.convolution1(x), twice=twice))
+        h = self.convolution2(self.activation(self.convolution1(x), twice=twice))
         total: Tensor = F.avg_pool2d(h, 2) + self.shortcut(F.avg_pool2d(x, 2))
         return total
 
@@ -174,27 +192,38 @@ class Block(nn.Module):
         self.convolution2 = layers.convolution(inputs, outputs, 3, padding=1)
         self.shortcut = layers.convolution(inputs, outputs, 1) if down or inputs != outputs else nn.Identity()
         self.resize = nn.AvgPool2d(2) if down else nn.Identity()
+        self.activation1 = layers.activation(inputs, relu)
+        self.activation2 = layers.activation(inputs, relu)
 
     def forward(self, x: Tensor, twice: bool = False) -> Tensor:
-        h = self.convolution1(relu(self.normalization1(x), twice=twice))
-        h = self.convolution2(relu(self.normalization2(h), twice=twice))
+        h = self.convolution1(self.activation1(self.normalization1(x), twice=twice))
+        h = self.convolution2(self.activation2(self.normalization2(h), twice=twice))
         total: Tensor = self.resize(h) + self.shortcut(self.resize(x))
         return total
 
 
 class SummedHead(LastLayer):
-    """ReLU, the sum over space, a linear layer without bias."""
+    """ReLU, the sum over space, perhaps a look at the batch, a linear layer without bias."""
 
-    def __init__(self, layers: Layers, inputs: int) -> None:
+    def __init__(self, layers: Layers, inputs: int, minibatch: MinibatchLayer | None = None) -> None:
         super().__init__()
-        self.linear = layers.linear(inputs, 1, bias=False)
+        self.activation = layers.activation(inputs, relu)
+        self.minibatch, channels = layers.before_last(minibatch, inputs)
+        self.linear = layers.linear(channels, 1, bias=False, place="last")
 
     def enters(self, x: Tensor, twice: bool = False) -> Tensor:
-        return relu(x, twice=twice).sum((-2, -1))
+        features: Tensor = self.activation(x, twice=twice).sum((-2, -1))
+        return features if self.minibatch is None else self.minibatch(features)
 
     def forward(self, x: Tensor, twice: bool = False) -> Tensor:
         scores: Tensor = self.linear(self.enters(x, twice))
         return scores
+
+
+def _sides(resolution: int) -> list[int]:
+    """Of what leaves each of the discriminator's blocks."""
+    downs = range(1, len(DISCRIMINATOR_HALVES[resolution]) + 1)
+    return [resolution // 2 ** min(number, DISCRIMINATOR_DOWN[resolution]) for number in downs]
 
 
 def _up(x: Tensor) -> Tensor:

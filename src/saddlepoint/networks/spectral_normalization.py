@@ -7,7 +7,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saddlepoint.networks.batch_normalization import BatchNorm
+from saddlepoint.networks.normalization import Making, Normalization
 from saddlepoint.processes import Rule
+from saddlepoint.rounds import Mover
 from saddlepoint.streams import Streams
 
 EPS = 1e-12
@@ -72,6 +75,40 @@ class SpectralNorm(nn.Module):
         u, v = _iterated(matrix, self.v)
         self.u.copy_(u)
         self.v.copy_(v)
+
+
+class SpectralNormalization(Normalization):
+    r"""Every weight of the player is divided by an estimate of its largest singular value: `W / sigma`, `sigma = u^T W v`.
+
+    A discriminator then has no other normalisation (Miyato et al. 2018); a generator keeps its batch normalisation (Zhang et al.
+    2019, SAGAN, section 4).
+
+    Source: Miyato et al. 2018, "Spectral normalization for generative adversarial networks", Algorithm 1.
+
+    >>> SpectralNormalization().couples_batch("discriminator"), SpectralNormalization().couples_batch("generator")
+    (False, True)
+    """
+
+    name: ClassVar[str] = "spectral"
+    page: ClassVar[str] = "spectral-normalization"
+    spectral: ClassVar[bool] = True
+    bibtex: ClassVar[str] = """@inproceedings{miyato2018spectral,
+  title = {Spectral normalization for generative adversarial networks},
+  author = {Miyato, Takeru and Kataoka, Toshiki and Koyama, Masanori and Yoshida, Yuichi},
+  booktitle = {International Conference on Learning Representations},
+  year = {2018}
+}"""
+
+    def couples_batch(self, player: Mover) -> bool:
+        return player == "generator"
+
+    def biased(self, player: Mover) -> bool:
+        return player == "discriminator"
+
+    def between(self, player: Mover, channels: int, making: Making) -> nn.Module | None:
+        if player == "discriminator":
+            return None
+        return BatchNorm(channels, making.leading, device=making.device, dtype=making.dtype)
 
 
 def _iterated(matrix: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:

@@ -14,8 +14,9 @@ from saddlepoint.games.gradients import Apart
 from saddlepoint.games.players import Player, Turn
 from saddlepoint.games.shares import Share, stretches, views
 from saddlepoint.games.two_players import TwoPlayers, view_key
+from saddlepoint.networks.coupling import share_batch
 from saddlepoint.networks.kernel_library import NoKernel
-from saddlepoint.networks.network import Discriminator, Generator, share_batch
+from saddlepoint.networks.network import Discriminator, Generator
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.processes import ALONE, Processes
 from saddlepoint.recipe import Recipe

@@ -114,14 +114,21 @@ class Networks:
 
 @torch.no_grad()
 def scores_of(discriminator: Discriminator, images: Tensor, recipe: Recipe) -> Tensor:
-    """Scores `[n]` in eval mode; the discriminator's mode is put back."""
-    training = discriminator.training
+    """Scores `[n]` in eval mode; the discriminator's mode is put back.
+
+    One that looks at the batch judges as many at a time as in training, the last of them filled up with the first ones.
+    """
+    training, n = discriminator.training, len(images)
+    images = images.to(choose_device(recipe.device), DTYPES[recipe.precision])
     discriminator.eval()
     try:
-        scores: Tensor = discriminator(images.to(choose_device(recipe.device), DTYPES[recipe.precision]))
+        if recipe.networks.minibatch is None:
+            scores: Tensor = discriminator(images)
+            return scores
+        rows = torch.arange(-(-n // recipe.schedule.batch) * recipe.schedule.batch) % n
+        return torch.cat([discriminator(images[part]) for part in rows.split(recipe.schedule.batch)])[:n]
     finally:
         discriminator.train(training)
-    return scores
 
 
 def weights_kept(recipe: Recipe, wanted: Weights) -> Weights:
