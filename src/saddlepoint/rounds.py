@@ -4,7 +4,7 @@ Shapes: `*` are leading replica axes (none for a lone run), `n` is the batch, th
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 import torch
 from pydantic import BaseModel, ConfigDict
-from torch import Tensor
+from torch import Tensor, nn
 
 from saddlepoint.processes import Rule
 from saddlepoint.streams import Streams
 
 Side = Literal["real", "fake"]
 Mover = Literal["discriminator", "generator"]
+Noise = Literal["uniform", "normal"]
 State = Mapping[str, Tensor]
 BOTH: tuple[Side, Side] = ("real", "fake")
 EMPTY: State = MappingProxyType({})
@@ -116,7 +117,12 @@ class LatentGradient:
     """A term needs the gradient of what the generator makes, at its latents."""
 
 
-Need = Features | InputGradient | LatentGradient
+@dataclass(frozen=True)
+class Parameters:
+    """A term needs the parameters of the player in whose loss it stands."""
+
+
+Need = Features | InputGradient | LatentGradient | Parameters
 
 
 class Record(BaseModel):
@@ -150,8 +156,46 @@ class Term(Record):
     def initial_state(self, leading: Sequence[int]) -> State:
         return EMPTY
 
+    def initial_state_from(self, parameters: Mapping[str, Tensor], leading: Sequence[int]) -> State:
+        """What it remembers before the first turn, where that is of its player's parameters; else `initial_state`."""
+        return self.initial_state(leading)
+
     def observe(self, round: "Round", state: State) -> State:
         return state
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a player learns.
+
+    Args:
+        parameters: all of them, by name, `[*, …]`.
+        matrices: the weights of the linear and convolutional layers by name, `[*, outputs, inputs]`, a kernel flat within its row.
+    """
+
+    parameters: Mapping[str, Tensor]
+    matrices: Callable[[], Mapping[str, Tensor]]
+
+    @classmethod
+    def by(cls, network: nn.Module) -> "Learned":
+        """What a network of ours, or one of torch's layers, learns.
+
+        >>> learned = Learned.by(torch.nn.Sequential(torch.nn.Embedding(7, 2), torch.nn.ConvTranspose2d(2, 5, 3)))
+        >>> [(name, tuple(matrix.shape)) for name, matrix in learned.matrices().items()]
+        [('1.weight', (5, 18))]
+        """
+        return cls(dict(network.named_parameters()), lambda: dict(_matrices(network)))
+
+
+def _matrices(network: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    for name, layer in network.named_modules():
+        place = f"{name}.weight" if name else "weight"
+        if hasattr(layer, "matrix"):
+            yield place, layer.matrix()
+        elif isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            yield place, layer.weight.flatten(1)
+        elif isinstance(layer, nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d):
+            yield place, layer.weight.unflatten(0, (layer.groups, -1)).transpose(1, 2).flatten(0, 1).flatten(1)
 
 
 Clock = Mapping[str, int]
@@ -194,6 +238,7 @@ class Round:
         together: judge the real and the fake side in one pass; for a discriminator that does not couple its batch.
         couples_batch: whether a sample's judgement depends on the others of its batch (batch norm), or on its place there (dropout
             and views draw for a batch). When it does not, a term may judge the few samples it needs instead of the whole batch.
+        learned: what each player learns.
     """
 
     def __init__(
@@ -211,6 +256,7 @@ class Round:
         together: bool = False,
         latents: Callable[[], Tensor] | None = None,
         generate: Callable[[Tensor], Tensor] | None = None,
+        learned: Mapping[Mover, Learned] = MappingProxyType({}),
     ) -> None:
         self._latents = latents
         self._generate = generate
@@ -225,6 +271,9 @@ class Round:
         self._gradients: dict[str, Tensor] = {}
         self._everyones: dict[Side, Tensor] = {}
         self._pieces: dict[str, Tensor] = {}
+        self._learned = learned
+        # Whose loss is being taken.
+        self.mover: Mover = "discriminator"
         self.streams = streams
         self.clock = clock
         self.watched = watched
@@ -249,6 +298,7 @@ class Round:
         couples_batch: bool = True,
         latents: Tensor | None = None,
         generator: Callable[[Tensor], Tensor] | None = None,
+        player: nn.Module | None = None,
     ) -> "Round":
         """A round for tests and for a stranger's own loop.
 
@@ -261,6 +311,7 @@ class Round:
             features: from images to features by block, when `discriminator` is not one of ours.
             couples_batch: whether it has batch norm or the like; True is always right, False may save passes.
             latents, generator: what the fakes were made of, for terms that ask the generator again.
+            player: whose parameters a term is of that reads them; by default the discriminator, where it is a module.
 
         >>> from saddlepoint.penalties import PENALTIES
         >>> critic = torch.nn.Linear(2, 1)
@@ -288,18 +339,20 @@ class Round:
                 )
             return Judgement(scores, dict(features(example.image)) if features is not None and wanted else {})
 
-        keys = ("real", "fake", "interpolates")
-        met = [InputGradient(key) for key in keys] + [Features(key) for key in keys] if needs is None else needs
+        keys = ("real", "fake", "interpolates", "around", "around, normal")
+        every: list[Need] = [Parameters(), *(InputGradient(key) for key in keys), *(Features(key) for key in keys)]
+        moving = player if player is not None else discriminator
         return cls(
             lambda: reals,
             lambda: fakes,
             judge,
             streams=drawn,
             clock={"discriminator": update, "generator": update},
-            needs=met,
+            needs=every if needs is None else needs,
             couples_batch=couples_batch or drops,
             latents=None if latents is None else lambda: latents,
             generate=generator,
+            learned={"discriminator": Learned.by(moving)} if isinstance(moving, nn.Module) else {},
         )
 
     @property
@@ -351,6 +404,35 @@ class Round:
     def computed(self, name: str) -> bool:
         """Whether `once` has a piece of this name."""
         return name in self._pieces
+
+    def around(self, noise: Noise) -> Example:
+        """Points near the reals: `x^ = x + a (s / 2) u`, one `a ~ U[0, 1)` a sample, `u` of each pixel `U[0, 1)` or `N(0, 1)`.
+
+        `s` is the standard deviation of all pixels of everyone's real samples, one number a replica.
+        """
+        leading = len(self.streams.leading)
+        real = self.real.image.detach()
+        steps = self.streams.uniform("around, steps", real.shape[leading]).to(real)
+        draw = self.streams.uniform if noise == "uniform" else self.streams.normal
+        offsets = draw("around", *real.shape[leading:]).to(real)
+        far = 0.5 * self._deviation(real).unsqueeze(-1) * steps
+        return self.real._replace(image=real + far.reshape(far.shape + (1,) * (real.ndim - far.ndim)) * offsets)
+
+    def _deviation(self, image: Tensor) -> Tensor:
+        """The standard deviation of all numbers of everyone's samples, `[*]`, by two means over samples of equal size."""
+        flat = image.flatten(len(self.streams.leading) + 1)
+        centre = self.everyone(flat.mean(-1)).mean(-1)
+        squares = (flat - centre[..., None, None]).square().mean(-1)
+        return self.everyone(squares).mean(-1).sqrt()
+
+    @property
+    def learned(self) -> Learned:
+        """What the player learns whose loss is being taken; a term that reads it declares `Parameters`."""
+        if Parameters() not in self._needs:
+            raise ValueError("the parameters were not declared: add Parameters() to the term's needs")
+        if self.mover not in self._learned:
+            raise ValueError(f"the parameters of the {self.mover} are needed and absent: give the module that has them")
+        return self._learned[self.mover]
 
     def everyone(self, x: Tensor) -> Tensor:
         """Everyone's samples where several processes share the batch, `[*, n, …]` to `[*, world n, …]`, with gradient."""
@@ -436,6 +518,8 @@ class Round:
             "real": lambda: self.real,
             "fake": lambda: self.fake,
             "interpolates": lambda: self.interpolates,
+            "around": lambda: self.around("uniform"),
+            "around, normal": lambda: self.around("normal"),
         }
         if key not in examples:
             raise ValueError(f'"{key}" was not judged in this round: give its example, or use one of {", ".join(examples)}')

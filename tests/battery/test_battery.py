@@ -122,7 +122,8 @@ def test_weight_0_is_absence(name: str, whose: str, weight: Any) -> None:
     arms = [session_of(recipe) for recipe in (plain, penalized(name, whose, weight))]
     passes = [Passes(session.game) for session in arms]
     absent, weightless = (kept(play(session, 4)) for session in arms)
-    assert differing(absent, weightless) == []
+    # A term may remember what it saw while it was absent, and shows nobody.
+    assert [what for what in differing(absent, weightless) if not what.startswith("training/state/")] == []
     for mover, player in arms[1].game.players.items():
         assert player.needs({"discriminator": 3, "generator": 3}) == frozenset(), f"the {mover}'s passes are prepared for nothing"
     sides = [5, 5] if arms[0].game.discriminator.drops else [10]
@@ -142,8 +143,14 @@ COSTS: dict[str, tuple[list[int], list[int]]] = {
     "wgan-gp": ([5], [5]),
     "r1": ([], [5]),
     "r2": ([], []),
+    "0-gp": ([5], [5]),
+    "dragan": ([5], [5]),
     "sdp": ([], [5]),
     "ct": ([5], []),
+    "drift": ([], []),
+    "lecam": ([], []),
+    "historical-averaging": ([], []),
+    "orthogonal": ([], []),
 }
 # Judged are only the reals that it chose.
 FEWER = ("sdp",)

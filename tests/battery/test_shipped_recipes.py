@@ -13,16 +13,19 @@ from tests.battery.games import Passes, differing, kept, play, session_of
 # Passes of the discriminator in one of its turns and in the generator's: one a side (for points one for both), one for
 # interpolates, one for SDP's reals, one for what a consistency term judges again.
 PASSES: dict[str, tuple[int, int]] = {
+    "0-gp": (3, 1),
     "ada": (2, 1),
     "aw-gan": (2, 1),
     "ct-gan": (4, 1),
     "dcgan": (2, 1),
     "diffaugment": (2, 1),
+    "dragan": (3, 1),
     "gan": (2, 1),
     "hinge": (2, 1),
     "hinge-sdp": (2, 2),
     "instance-noise": (2, 1),
     "iwgan": (1, 1),
+    "lecam": (2, 1),
     "lsgan": (2, 1),
     "lsgan-sdp": (2, 2),
     "optimistic-adam": (3, 1),
@@ -34,6 +37,7 @@ PASSES: dict[str, tuple[int, int]] = {
     "wgan": (2, 1),
     "wgan-gp": (3, 1),
     "wgan-gp-sdp": (3, 2),
+    "wgan-lp": (3, 1),
 }
 UPDATES = 3
 CHANNELS = {"mnist": 1, "fashion-mnist": 1, "digits": 1}
@@ -42,7 +46,7 @@ PLANE = (2,)
 
 def test_how_many() -> None:
     assert sorted(PASSES) == sorted(shipped())
-    assert len(PASSES) == 21
+    assert len(PASSES) == 25
 
 
 @pytest.mark.parametrize("name", PASSES)

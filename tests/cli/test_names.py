@@ -24,7 +24,13 @@ from saddlepoint.weightings import WEIGHTINGS
 
 NAMES: dict[str, tuple[Mapping[str, type[Record]], set[str]]] = {
     "objectives": (OBJECTIVES, {"vanilla", "lsgan", "hinge", "wasserstein"}),
-    "penalties": (PENALTIES, {"gradient", "wgan-gp", "r1", "r2", "sdp", "ct"}),
+    "penalties": (
+        PENALTIES,
+        {
+            *("gradient", "wgan-gp", "r1", "r2", "0-gp", "dragan"),
+            *("sdp", "drift", "lecam", "historical-averaging", "orthogonal", "ct"),
+        },
+    ),
     "weightings": (WEIGHTINGS, {"wegan", "importance"}),
     "views": (VIEWS, {"diffaugment", "ada-lite", "instance-noise"}),
     "networks": (NETWORKS, {"mlp", "dcgan", "resnet", "dirac"}),
@@ -131,7 +137,9 @@ def test_a_penalty_in_a_strangers_loop(name: str) -> None:
         generator=generator,
         streams=Streams(0, dtype=torch.float64),
     )
-    value = penalty(round, penalty.initial_state(()))
+    # What remembers parameters remembers others.
+    others = {name: 2 * weight.detach() for name, weight in discriminator.named_parameters()}
+    value = penalty(round, penalty.initial_state_from(others, ()))
     assert value.shape == ()
     value.backward()
     taught = discriminator if "discriminator" in penalty.players else generator

@@ -17,7 +17,11 @@ from tests.docs.blocks import ROOT, Block, blocks, commands
 PAGE = ROOT / "docs" / "adding-a-method.md"
 COPIED = ("src", "tests", "docs", "pyproject.toml")
 
-NEW = {"src/saddlepoint/penalties/drift.py", "tests/penalties/test_drift.py", "docs/methods/drift.md"}
+NEW = {
+    "src/saddlepoint/penalties/logit_squeezing.py",
+    "tests/penalties/test_logit_squeezing.py",
+    "docs/methods/logit-squeezing.md",
+}
 CHANGED = {"src/saddlepoint/penalties/__init__.py", "tests/mutants/training_tests.py"}
 
 
@@ -80,10 +84,10 @@ def test_the_page_adds_a_penalty(copy: Path) -> None:
     assert {path for path in before if after[path] != before[path]} == CHANGED
     assert not [path for path in NEW | CHANGED if path.startswith(("src/saddlepoint/training", "src/saddlepoint/games"))]
 
-    shown = next(text for command, text in printed.items() if command == "saddlepoint methods drift")
-    assert "karras2018progressive" in shown
+    shown = next(text for command, text in printed.items() if command == "saddlepoint methods logit-squeezing")
+    assert "kannan2018adversarial" in shown
     assert "weight" in shown
-    assert '"discriminator/penalty drift"' in (copy / "runs" / "drift" / "events.jsonl").read_text(encoding="utf-8")
+    assert '"discriminator/penalty logit-squeezing"' in (copy / "runs" / "squeezed" / "events.jsonl").read_text(encoding="utf-8")
     tests = next(text for command, text in printed.items() if command.startswith("pytest"))
     assert "passed" in tests
     assert len(printed) == 4

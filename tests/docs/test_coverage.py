@@ -18,7 +18,7 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 
 # Names that build the record of another page.
-SHARED = {"wgan-gp": "gradient", "r1": "gradient", "r2": "gradient", "adaptive-instance-noise": "instance-noise"}
+SHARED = dict.fromkeys(("wgan-gp", "r1", "r2", "0-gp", "dragan"), "gradient") | {"adaptive-instance-noise": "instance-noise"}
 SECTIONS = ("## The maths", "## In a recipe", "## Pitfalls", "## Where ours differs, and why", "## BibTeX")
 
 # Places that are the same on every machine.

@@ -41,7 +41,7 @@ class Toy:
         self.game = build_game(described, generator, discriminator, torch.device("cpu"))
         for player in self.game.players.values():
             player.leading = streams.leading
-            self.game.states.update({key: term.initial_state(streams.leading) for key, term in player.terms()})
+            player.begin()
         self.views = described.views
         self.game.states.update({view_key(number): view.initial_state(streams.leading) for number, view in enumerate(self.views)})
         self.trainer = Trainer(self.game, self.source, streams, batch=described.schedule.batch)

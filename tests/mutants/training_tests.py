@@ -8,7 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import torch
 from torch import Tensor
+
+from saddlepoint.penalties.orthogonal import coupling
+from saddlepoint.rounds import Learned
 
 from .toys import (
     DISCRIMINATOR,
@@ -61,6 +65,22 @@ def gain_over_plain_mean(toy: Toy) -> Tensor:
     plain = Toy({name: section for name, section in toy.recipe.items() if name != "weightings"})
     generator_alone(plain)
     return score_of_fakes(toy) - score_of_fakes(plain)
+
+
+def score_of_reals(toy: Toy) -> Tensor:
+    """The mean score of held-out real samples."""
+    return toy.scores(toy.reals()).detach().mean(-1)
+
+
+def alignment_of_rows(toy: Toy) -> Tensor:
+    """The root of the mean squared cosine between two rows of a weight of the discriminator, in the mean over its layers."""
+    found = []
+    for rows in Learned.by(toy.game.discriminator).matrices().values():
+        unit = rows.detach() / torch.linalg.vector_norm(rows.detach(), dim=-1, keepdim=True)
+        count = rows.shape[-2]
+        if 1 < count <= rows.shape[-1]:  # more rows than columns cannot all be orthogonal
+            found.append(coupling(unit).div(count * (count - 1)).sqrt())
+    return torch.stack(found).mean(0)
 
 
 @dataclass(frozen=True)
@@ -170,8 +190,14 @@ TRAINING_TESTS: dict[tuple[str, str], TrainingTest] = {
     ("penalties", "wgan-gp"): critic_with({"name": "wgan-gp"}, gradient_between, 0.4, 1.6),
     ("penalties", "r1"): critic_with({"name": "r1", "weight": 1}, gradient_at_reals, 0.0, 0.5),
     ("penalties", "r2"): critic_with({"name": "r2", "weight": 1}, gradient_at_fakes, 0.0, 0.5),
+    ("penalties", "0-gp"): critic_with({"name": "0-gp", "weight": 1}, gradient_between, 0.0, 0.6),
+    ("penalties", "dragan"): critic_with({"name": "dragan"}, gradient_at_reals, 0.4, 1.6),
     ("penalties", "sdp"): sdp(),
     ("penalties", "ct"): critic_with({"name": "ct"}, difference_by_dropout, 0.0, 1.0, networks=mlp(dropout=0.2)),
+    ("penalties", "lecam"): critic_with({"name": "lecam", "weight": 0.3, "start": 0}, gap_of_scores, -0.5, 1.5),
+    ("penalties", "historical-averaging"): critic_with({"name": "historical-averaging", "weight": 10}, gap_of_scores, -0.5, 1.0),
+    ("penalties", "orthogonal"): critic_with({"name": "orthogonal", "weight": 1}, alignment_of_rows, 0.0, 0.1),
+    ("penalties", "drift"): critic_with({"name": "drift", "weight": 1}, score_of_reals, -0.5, 1.0),
     ("weightings", "wegan"): weighted_by(name="wegan", eta=1e-4),
     ("weightings", "importance"): weighted_by(name="importance", temperature=0.3),
     ("views", "diffaugment"): seen_through(shown_by_the_view, 0.63, DIGITS, name="diffaugment"),

@@ -13,7 +13,7 @@ from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS
 
 METHODS: dict[str, type[Record]] = {**OBJECTIVES, **PENALTIES, **WEIGHTINGS, **VIEWS, **OPTIMIZERS, **PROJECTIONS, **COMBINERS}
-SHARED = {"wgan-gp": "gradient", "r1": "gradient", "r2": "gradient", "adaptive-instance-noise": "instance-noise"}
+SHARED = dict.fromkeys(("wgan-gp", "r1", "r2", "0-gp", "dragan"), "gradient") | {"adaptive-instance-noise": "instance-noise"}
 PAGES = Path(__file__).parents[2] / "docs" / "methods"
 
 

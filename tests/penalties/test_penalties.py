@@ -1,6 +1,6 @@
 """The battery every penalty goes through."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -8,12 +8,16 @@ from torch import Tensor
 
 from saddlepoint.networks.dropout import dropout
 from saddlepoint.penalties import PENALTIES
-from saddlepoint.rounds import Example, Judgement, Round
+from saddlepoint.penalties.penalty import Penalty
+from saddlepoint.rounds import Example, Judgement, Learned, Round, State
 from saddlepoint.schedules import Constant
 from saddlepoint.streams import Streams
 
 # Those that ask for more than scores.
 DECLARING = [name for name, penalty in PENALTIES.items() if penalty().needs]
+
+# Averages of scores that are as good as constants: by differences they would move with the weights, for the gradient they do not.
+SETTLED: dict[str, dict[str, Any]] = {"lecam": {"start": 0, "decay": 1 - 1e-12}}
 
 
 class Discriminator:
@@ -26,11 +30,19 @@ class Discriminator:
         self.judged: list[int] = []
         # Where masks are drawn from, for a penalty that compares two of them.
         self.masks: Streams | None = None
+        self.leading = leading
+        # What it was before the turn that is looked at.
+        self.earlier = None if seed else Discriminator(*leading, seed=1)
 
     def replica(self, r: int) -> "Discriminator":
         lone = Discriminator()
         lone.first, lone.second = self.first[r].detach().requires_grad_(), self.second[r].detach().requires_grad_()
+        lone.earlier = None if self.earlier is None else self.earlier.replica(r)
         return lone
+
+    @property
+    def learned(self) -> Learned:
+        return Learned({"first": self.first, "second": self.second}, lambda: {"first": self.first.mT})
 
     def judge(self, example: Example, features: bool) -> Judgement:
         self.judged.append(example.image.shape[self.second.ndim - 1])
@@ -42,12 +54,19 @@ class Discriminator:
         return Judgement(scores, blocks)
 
 
-def made(
-    discriminator: Discriminator, real: Tensor, fake: Tensor, name: str, *, seeds: int | list[int] = 7, **fields: Any
-) -> tuple[Tensor, Round]:
-    penalty, streams = PENALTIES[name](**fields), Streams(seeds, dtype=torch.float64)
+class Made(NamedTuple):
+    """A penalty, the round it was asked in, and what it remembered then."""
+
+    value: Tensor
+    penalty: Penalty
+    round: Round
+    state: State
+
+
+def round_with(discriminator: Discriminator, real: Tensor, fake: Tensor, penalty: Penalty, seeds: int | list[int]) -> Round:
+    streams = Streams(seeds, dtype=torch.float64)
     discriminator.masks = streams if penalty.needs_dropout else None
-    round = Round(
+    return Round(
         lambda: Example(real),
         lambda: Example(fake),
         discriminator.judge,
@@ -55,8 +74,20 @@ def made(
         clock={"discriminator": 0, "generator": 0},
         needs=penalty.needs,
         couples_batch=False,
+        learned={"discriminator": discriminator.learned},
     )
-    return penalty(round), round
+
+
+def made(discriminator: Discriminator, real: Tensor, fake: Tensor, name: str, *, seeds: int | list[int] = 7, **fields: Any) -> Made:
+    """In the second turn of its game; the first was played by the discriminator as it was earlier."""
+    penalty = PENALTIES[name](**{**SETTLED.get(name, {}), **fields})
+    earlier = discriminator.earlier
+    assert earlier is not None
+    first = round_with(earlier, real, fake, penalty, seeds)
+    assert first.scores.real.shape[:-1] == first.scores.fake.shape[:-1]
+    state = penalty.observe(first, penalty.initial_state_from(earlier.learned.parameters, earlier.leading))
+    round = round_with(discriminator, real, fake, penalty, seeds)
+    return Made(penalty(round, state), penalty, round, state)
 
 
 def points(*shape: int, seed: int) -> Tensor:
@@ -64,8 +95,8 @@ def points(*shape: int, seed: int) -> Tensor:
 
 
 def test_how_many() -> None:
-    assert len(PENALTIES) >= 5
-    assert len(DECLARING) >= 5
+    assert len(PENALTIES) >= 11
+    assert len(DECLARING) >= 9
 
 
 @pytest.mark.parametrize("name", PENALTIES)
@@ -73,15 +104,16 @@ def test_how_many() -> None:
 def test_replicas_equal_lone_runs(name: str, sizes: tuple[int, int]) -> None:
     discriminator = Discriminator(3)
     real, fake = points(3, sizes[0], seed=1), points(3, sizes[1], seed=2)
-    stacked, _ = made(discriminator, real, fake, name, seeds=[7, 8, 9])
+    stacked = made(discriminator, real, fake, name, seeds=[7, 8, 9]).value
     assert stacked.shape == (3,)
-    gradients = torch.autograd.grad(stacked.sum(), [discriminator.first, discriminator.second])
+    gradients = torch.autograd.grad(stacked.sum(), [discriminator.first, discriminator.second], materialize_grads=True)
     for r in range(3):
         alone = discriminator.replica(r)
-        lone, _ = made(alone, real[r], fake[r], name, seeds=7 + r)
+        lone = made(alone, real[r], fake[r], name, seeds=7 + r).value
         assert lone.shape == ()
         torch.testing.assert_close(stacked[r], lone, rtol=1e-12, atol=1e-13)
-        for together, apart in zip(gradients, torch.autograd.grad(lone, [alone.first, alone.second]), strict=True):
+        own = torch.autograd.grad(lone, [alone.first, alone.second], materialize_grads=True)
+        for together, apart in zip(gradients, own, strict=True):
             torch.testing.assert_close(together[r], apart, rtol=1e-10, atol=1e-12)
 
 
@@ -89,9 +121,11 @@ def test_replicas_equal_lone_runs(name: str, sizes: tuple[int, int]) -> None:
 def test_twice_is_the_same_bits(name: str) -> None:
     discriminator, real, fake = Discriminator(), points(6, seed=1), points(6, seed=2)
     kept = real.clone(), fake.clone(), discriminator.first.detach().clone()
-    value, round = made(discriminator, real, fake, name)
-    assert torch.equal(PENALTIES[name]()(round), value)
-    assert torch.equal(made(discriminator, real, fake, name)[0], value)
+    value, penalty, round, state = made(discriminator, real, fake, name)
+    remembered = {what: tensor.clone() for what, tensor in state.items()}
+    assert torch.equal(penalty(round, state), value)
+    assert torch.equal(made(discriminator, real, fake, name).value, value)
+    assert all(torch.equal(tensor, state[what]) for what, tensor in remembered.items())
     assert torch.equal(real, kept[0])
     assert torch.equal(fake, kept[1])
     assert torch.equal(discriminator.first, kept[2])
@@ -103,7 +137,7 @@ def test_gradients_by_finite_differences(name: str) -> None:
 
     def value(first: Tensor, second: Tensor) -> Tensor:
         discriminator.first, discriminator.second = first, second
-        return made(discriminator, real, fake, name)[0]
+        return made(discriminator, real, fake, name).value
 
     assert torch.autograd.gradcheck(value, (discriminator.first, discriminator.second))
 
@@ -126,13 +160,14 @@ def test_undeclared_needs_are_refused(name: str) -> None:
 def test_a_small_step_against_it_lowers_it(name: str) -> None:
     """What is returned is what is punished: with the sign flipped this is red."""
     discriminator, real, fake = Discriminator(), points(6, seed=1), points(6, seed=2)
-    value, _ = made(discriminator, real, fake, name)
+    value = made(discriminator, real, fake, name).value
     assert float(value.detach()) > 0
-    on_first, on_second = torch.autograd.grad(value, [discriminator.first, discriminator.second])
+    weights = [discriminator.first, discriminator.second]
+    on_first, on_second = torch.autograd.grad(value, weights, materialize_grads=True)
     with torch.no_grad():
         discriminator.first -= 1e-4 * on_first
         discriminator.second -= 1e-4 * on_second
-    assert float(made(discriminator, real, fake, name)[0].detach()) < float(value.detach())
+    assert float(made(discriminator, real, fake, name).value.detach()) < float(value.detach())
 
 
 @pytest.mark.parametrize("name", PENALTIES)

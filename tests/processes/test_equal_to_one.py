@@ -27,6 +27,7 @@ NORMALIZATIONS = ("batch", "layer", "none", "spectral")
 AT_ONCE = {"every": 1, "images": 100, "target": -0.9}
 AWAKE: dict[Method, dict[str, Any]] = {
     ("penalties", "sdp"): {"penalties.both.0": {"name": "sdp", "weight": 0.1, "k": 3}},
+    ("penalties", "lecam"): {"penalties.discriminator.0": {"name": "lecam", "weight": 0.3, "start": 1}},
     **{("views", name): {"views.0": {"name": name, **AT_ONCE}} for name in ("ada-lite", "adaptive-instance-noise")},
 }
 
@@ -54,6 +55,8 @@ CASES: dict[str, dict[str, Any]] = {
     "lazy": {"penalties.discriminator": [{"name": "r1", "weight": {"name": "every", "period": 2, "value": 5.0}}]},
     "at the generator": {"penalties.generator": ["wgan-gp", {"name": "r2"}]},
     "one-sided": {"penalties.discriminator": [{"name": "wgan-gp", "form": "one-sided"}], "objective": "wasserstein"},
+    "around, by normal noise": {"penalties.discriminator": [{"name": "dragan", "noise": "normal"}]},
+    "lecam, debiased": {"penalties.discriminator": [{"name": "lecam", "weight": 0.3, "start": 1, "debias": True}]},
     "sdp, scores": sdp(terms="score", score="probability"),
     "sdp, features": sdp(terms="features", aggregator="mean", normalization="unit"),
     "sdp, by batch": sdp(scale="batch", same_label=True),
@@ -101,7 +104,7 @@ def normalization_rule(family: str) -> str:
 
 def test_how_many() -> None:
     assert len(METHODS) == len(RULES) >= 4 + 5 + 2 + 3 + 3 + 1 + 1
-    assert {rule: sum(found == rule for found in RULES.values()) for rule in set(RULES.values())} == {"own": 24, "everyone": 3}
+    assert {rule: sum(found == rule for found in RULES.values()) for rule in set(RULES.values())} == {"own": 28, "everyone": 5}
     assert len(CASES) >= 20
 
 

@@ -10,16 +10,19 @@ from saddlepoint.recipe import Recipe, header, load, shipped
 from saddlepoint.yaml_reading import read_yaml_file
 
 NAMES = [
+    "0-gp",
     "ada",
     "aw-gan",
     "ct-gan",
     "dcgan",
     "diffaugment",
+    "dragan",
     "gan",
     "hinge",
     "hinge-sdp",
     "instance-noise",
     "iwgan",
+    "lecam",
     "lsgan",
     "lsgan-sdp",
     "optimistic-adam",
@@ -31,6 +34,7 @@ NAMES = [
     "wgan",
     "wgan-gp",
     "wgan-gp-sdp",
+    "wgan-lp",
 ]
 
 
@@ -41,7 +45,7 @@ def paper_line(name: str) -> list[str]:
 
 def test_all_are_there() -> None:
     assert sorted(shipped()) == sorted(NAMES)
-    assert len(NAMES) == 21
+    assert len(NAMES) == 25
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -125,10 +129,17 @@ def test_the_wegan_game_is_the_paper_s() -> None:
     assert [(optimizer["lr"], optimizer["betas"]) for optimizer in recipe["optimizers"].values()] == [(1e-3, [0.5, 0.999])] * 2
 
 
+def test_lecam_starts_its_term_and_its_averages_together() -> None:
+    for recipe in (load("lecam"), load("lecam", paper_line("lecam")[3:])):
+        (lecam,) = recipe.to_mapping()["penalties"]["discriminator"]
+        assert lecam["weight"] == {"name": "after", "start": lecam["start"], "value": 0.3}
+        assert (lecam["decay"], lecam["debias"]) == (0.9, False)
+
+
 def test_critics_take_five_steps_and_no_batch_norm_under_a_gradient_penalty() -> None:
-    for name in ("wgan", "wgan-gp", "wgan-gp-sdp"):
+    for name in ("wgan", "wgan-gp", "wgan-gp-sdp", "wgan-lp"):
         assert load(name).schedule.discriminator_steps == 5
-    for name in ("wgan-gp", "wgan-gp-sdp", "r1", "sn-gan", "sn-gan-sdp"):
+    for name in ("wgan-gp", "wgan-gp-sdp", "wgan-lp", "r1", "0-gp", "dragan", "sn-gan", "sn-gan-sdp"):
         assert not load(name).networks.couples_batch
 
 

@@ -49,6 +49,15 @@ MORE: dict[str, dict[str, Any]] = {
     "diffaugment": {**SMALL_IMAGES, "views.0": {"name": "diffaugment"}},
     "ada-lite": {**SMALL_IMAGES, "views.0": {"name": "ada-lite", **AT_ONCE}},
     "adaptive-instance-noise": {"views.0": {"name": "adaptive-instance-noise", **AT_ONCE}},
+    "dragan": {"penalties.both.0": "dragan", "penalties.both.1": {"name": "dragan", "noise": "normal"}},
+    "lecam": {
+        "penalties.discriminator.0": {"name": "lecam", "start": 2, **BEGUN},
+        "penalties.discriminator.1": {"name": "lecam", "start": 2, "debias": True, **BEGUN},
+    },
+    "historical-averaging": {
+        "penalties.both.0": {"name": "historical-averaging", "weight": 0.1},
+        "penalties.both.1": {"name": "historical-averaging", "weight": 0.1, "window": 5},
+    },
     "rmsprop": {f"optimizers.{player}": {"name": "rmsprop", "momentum": 0.5, "lr": 1e-3} for player in PLAYERS},
     "sgd": {f"optimizers.{player}": {"name": "sgd", "momentum": 0.5, "nesterov": True} for player in PLAYERS},
     "weight-clipping": {f"projections.{player}.0": {"name": "weight-clipping", "bound": 0.3} for player in PLAYERS},

@@ -79,6 +79,10 @@ GAMES: dict[str, tuple[dict[str, Any], set[str]]] = {
         {"penalties.discriminator.0": "wgan-gp"} | STEPS,
         {"data component", "data noise", "latents discriminator", "latents generator", "interpolates"},
     ),
+    "points around the reals": (
+        {"penalties.discriminator.0": {"name": "dragan", "noise": "normal"}} | STEPS,
+        {"data component", "data noise", "latents discriminator", "latents generator", "around", "around, steps"},
+    ),
     "random pairs": (
         {"penalties.both.0": RANDOM} | STEPS,
         {"data component", "data noise", "latents discriminator", "latents generator", "sdp selection", "sdp neighbours"},

@@ -27,6 +27,7 @@ VALUES: dict[str, tuple[float, float]] = {
     "bound": (0.05, 0.2),
     "centre": (0.0, 1.0),
     "clip": (0.7, 1.1),
+    "decay": (0.5, 0.9),
     "delta": (0.0, 0.5),
     "eps": (1e-8, 1e-2),
     "epsilon": (0.05, 0.5),
@@ -51,7 +52,9 @@ VALUES: dict[str, tuple[float, float]] = {
 OWN_VALUES: dict[tuple[str, str], tuple[float, float]] = {
     (name, "target"): (-0.9, 1.0) for name in ("ada-lite", "adaptive-instance-noise")
 }
-BESIDE: dict[str, dict[str, Any]] = dict.fromkeys(("ada-lite", "adaptive-instance-noise"), AT_ONCE)
+BESIDE: dict[str, dict[str, Any]] = dict.fromkeys(("ada-lite", "adaptive-instance-noise"), AT_ONCE) | {
+    "lecam": {"weight": 0.5, "start": 2}
+}
 # Of the sections that hold no method.
 SECTIONS: dict[str, tuple[float, float]] = {
     "gradients.clip.generator": (0.001, 0.01),
@@ -76,9 +79,10 @@ VARIED: list[Varied] = [(entry.room, entry.name, field) for entry in registered(
 
 
 def test_how_many() -> None:
-    # LSGAN 3; four gradient penalties of 2, SDP 1, CT 3; WeGAN 1, importance weights 2; views 3, 1, 4; Adam 5, RMSProp 5,
-    # SGD 3, the optimistic two 1 and 4; clipping 1; aw-GAN 4.
-    assert len(VARIED) == len(set(VARIED)) == 3 + (4 * 2 + 1 + 3) + (1 + 2) + (3 + 1 + 4) + (5 + 5 + 3 + 1 + 4) + 1 + 4
+    # LSGAN 3; six gradient penalties of 2, LeCam 2, SDP, drift, historical averaging and orthogonal 1, CT 3; WeGAN 1, importance
+    # weights 2; views 3, 1, 4; Adam 5, RMSProp 5, SGD 3, the optimistic two 1 and 4; clipping 1; aw-GAN 4.
+    penalties = 6 * 2 + 2 + 4 + 3
+    assert len(VARIED) == len(set(VARIED)) == 3 + penalties + (1 + 2) + (3 + 1 + 4) + (5 + 5 + 3 + 1 + 4) + 1 + 4
     assert {field for _, _, field in VARIED} == set(VALUES)
 
 
@@ -188,11 +192,12 @@ def test_a_penalty_that_draws_and_begins_at_different_updates_is_refused(weights
     assert "train one run for each value" in problem
 
 
-@pytest.mark.parametrize("name", ["wgan-gp", "sdp"])
+@pytest.mark.parametrize("name", ["wgan-gp", "dragan", "sdp"])
 def test_what_draws_says_so(name: str) -> None:
     """Draws counted in a game, against what the record declares."""
     settings: Mapping[str, list[dict[str, Any]]] = {
-        "wgan-gp": [{}, {"at": "real"}, {"at": "fake"}],
+        "wgan-gp": [{}, {"at": "real"}, {"at": "fake"}, {"at": "around"}],
+        "dragan": [{}, {"noise": "normal"}, {"at": "real"}],
         "sdp": [{}, {"select": "random"}, {"neighbour": "random"}],
     }
     for fields in settings[name]:

@@ -13,7 +13,7 @@ from saddlepoint.measures import MEASURES
 from saddlepoint.measures.frechet_distance import frechet_distance
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.penalties import PENALTIES
-from saddlepoint.rounds import Record
+from saddlepoint.rounds import Record, Round
 from saddlepoint.verification import Outcome, verify
 from saddlepoint.verification.measures import CASES
 from saddlepoint.verification.verify import registered
@@ -77,6 +77,9 @@ def test_ours_hold(name: str) -> None:
 FIELDS: list[Record] = [
     PENALTIES["gradient"](centre=0.7, at="real", form="one-sided"),
     PENALTIES["gradient"](centre=0.0, at="interpolates"),
+    PENALTIES["gradient"](centre=0.0, at="around", form="one-sided"),
+    PENALTIES["dragan"](noise="normal"),
+    PENALTIES["lecam"](debias=True, start=0),
     PENALTIES["sdp"](k=2, normalization="unit", aggregator="mean", score="probability", scale="batch"),
     PENALTIES["ct"](margin=0.5, features=2.0),
     OBJECTIVES["vanilla"](saturating=True),
@@ -130,6 +133,77 @@ def test_a_slip_in_r1(slip: str, written: Write) -> None:
 def test_a_slip_in_sdp(slip: str, written: Write) -> None:
     value, words = slips.SDP_SLIPS[slip]
     only(verify(f"{written(slips.SDP.format(value=value))}:penalty", like="sdp"), words)
+
+
+def coupled(diagonal: float) -> Callable[[Round], Tensor]:
+    def penalty(round: Round) -> Tensor:
+        (rows,) = round.learned.matrices().values()
+        total: Tensor = (rows @ rows.T - diagonal * torch.eye(len(rows), dtype=rows.dtype)).square().sum()
+        return total
+
+    return penalty
+
+
+def drawn_to(own: bool, floor: float, attached: bool) -> Callable[[Round], Tensor]:
+    def penalty(round: Round) -> Tensor:
+        real, fake = round.scores.real, round.scores.fake
+        means = [scores.mean() if attached else scores.mean().detach() for scores in ((real, fake) if own else (fake, real))]
+        above, below = (real - means[0]).clamp(min=floor), (means[1] - fake).clamp(min=floor)
+        return above.square().mean() + below.square().mean()
+
+    return penalty
+
+
+def around(half: float = 0.5, per_sample: bool = False, signed: bool = False, steps: bool = True, pixels: bool = True) -> Any:
+    """DRAGAN as a stranger writes it."""
+
+    def penalty(discriminator: Any, real: Tensor, fake: Tensor) -> Tensor:
+        ones = (len(real),) + (1,) * (real.ndim - 1)
+        deviation = real.flatten(1).std(1).reshape(ones) if per_sample else real.std()
+        draw: Any = torch.randn if signed else torch.rand
+        noise = draw(real.shape if pixels else ones, dtype=real.dtype, generator=torch.Generator().manual_seed(0))
+        step = torch.rand(ones, dtype=real.dtype, generator=torch.Generator().manual_seed(1)) if steps else 1.0
+        points = (real + step * half * deviation * noise).requires_grad_()
+        (gradient,) = torch.autograd.grad(discriminator(points).sum(), points, create_graph=True)
+        norms: Tensor = torch.linalg.vector_norm(gradient.flatten(1), dim=1)
+        return (norms - 1).square().mean()
+
+    return penalty
+
+
+SLIPS_OF_ROUNDS: dict[str, tuple[str, Callable[..., Any], str]] = {
+    "drift of the fakes": ("drift", lambda round: round.scores.fake.square().mean(), "of the fakes' scores, not of the reals'"),
+    "drift of both": ("drift", lambda r: r.scores.real.square().mean() + r.scores.fake.square().mean(), "both sides' scores"),
+    "drift of the mean": ("drift", lambda round: round.scores.real.mean().square(), "of the mean score, not of each"),
+    "lecam without maxima": ("lecam", drawn_to(False, -torch.inf, False), "the maximum with 0 is missing"),
+    "lecam to its own": ("lecam", drawn_to(True, 0.0, False), "its own average"),
+    "lecam attached": ("lecam", drawn_to(False, 0.0, True), "the averages carry a gradient"),
+    "rows of length 1": ("orthogonal", coupled(1.0), "the rows' lengths are drawn to 1"),
+    "rows with themselves": ("orthogonal", coupled(0.0), "product with itself counts too"),
+    "dragan without its half": ("dragan", around(half=1.0), "the half is missing"),
+    "dragan without steps": ("dragan", around(steps=False), "the step a of each sample is missing"),
+    "dragan by sample": ("dragan", around(per_sample=True), "the deviation is that of each sample"),
+    "dragan of one noise": ("dragan", around(pixels=False), "one number a sample"),
+    "dragan signed": ("dragan", around(signed=True), "it is normal, not uniform"),
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS_OF_ROUNDS)
+def test_a_slip_in_a_penalty_of_rounds(slip: str) -> None:
+    like, penalty, words = SLIPS_OF_ROUNDS[slip]
+    caught(verify(penalty, like=like, kind="penalty"), words)
+
+
+def test_right_penalties_of_rounds_hold() -> None:
+    all_hold(verify(drawn_to(False, 0.0, False), like="lecam", kind="penalty"))
+    all_hold(verify(around(), like="dragan", kind="penalty"))
+    all_hold(verify(lambda round: round.scores.real.square().mean(), like="drift", kind="penalty"))
+    only(verify(lambda round: 3 * round.scores.real.square().mean(), like="drift", kind="penalty"), "3 times what it should be")
+
+
+def test_a_function_that_cannot_remember_is_not_asked() -> None:
+    outcomes = verify(lambda round: round.learned.parameters["weight"].square().sum(), like="historical-averaging", kind="penalty")
+    assert [outcome.verdict for outcome in outcomes] == ["holds", "holds", "skipped", "skipped"]
 
 
 def test_a_right_objective_of_somebody_holds(written: Write) -> None:

@@ -73,6 +73,13 @@ class Player:
         spans = [1 if share.rows is None else share.rows.stop - share.rows.start for share in self.shares]
         return [share.learning_rate(update) for share, span in zip(self.shares, spans, strict=True) for _ in range(span)]
 
+    def begin(self) -> None:
+        """What every term remembers before the first turn, of the parameters as they are."""
+        device = next(iter(self.parameters.values())).device
+        for key, term in self.terms():
+            state = term.initial_state_from(self.parameters, self.leading)
+            self.states[key] = {name: tensor.to(device) for name, tensor in state.items()}
+
     def due(self, clock: Clock) -> list[tuple[int, Penalty, float | Tensor]]:
         """The penalties whose weight is not 0 this turn, with their number and weight."""
         weighted = [
@@ -92,6 +99,7 @@ class Player:
 
     def losses(self, round: Round) -> Losses:
         """What is minimised this turn: each side's weighted mean, and each due penalty times its weight."""
+        round.mover = self.name
         round.prefix = f"{self.name}/"
         sides = self.loss(round.scores, self.states["objective"])
         by_side: dict[Side, Tensor | None] = {"real": sides.real, "fake": sides.fake}

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from saddlepoint.games.players import Player, Turn
 from saddlepoint.networks.network import Discriminator, Generator
-from saddlepoint.rounds import Clock, Example, Judgement, Mover, Need, Round, State
+from saddlepoint.rounds import Clock, Example, Judgement, Learned, Mover, Need, Parameters, Round, State
 from saddlepoint.streams import Streams
 from saddlepoint.views.view import View
 
@@ -55,6 +55,8 @@ class TwoPlayers:
         # On points a pass costs its calls, not its arithmetic: one for both sides is a third of a turn less.
         self._together = len(discriminator.shape) == 1 and not self._couples_batch
         self._remembering = {name: [term for term in player.terms() if states[term[0]]] for name, player in players.items()}
+        networks: dict[Mover, Generator | Discriminator] = {"generator": generator, "discriminator": discriminator}
+        self._learned = {name: Learned.by(network) for name, network in networks.items()}
 
     @property
     def clock(self) -> Clock:
@@ -67,19 +69,22 @@ class TwoPlayers:
         clock = self.clock
         needs: frozenset[Need] = frozenset().union(*(self.players[name].needs(clock) for name in turn.movers))
         latents = functools.cache(lambda: self.latents(streams, turn.movers[-1]))
+        # A term that remembers reads them also in the turns in which it is not due.
+        remembering = {need for name in turn.movers for _, term in self._remembering[name] for need in term.needs}
         return Round(
             lambda: batch,
             lambda: Example(self.generate(latents())),
             lambda example, features: self.judge(example, features, streams),
             streams=streams,
             clock=clock,
-            needs=needs,
+            needs=needs | (remembering & {Parameters()}),
             view=self.view,
             watched=watched,
             couples_batch=self._couples_batch or bool(self.views),
             together=self._together and "discriminator" in turn.movers,
             latents=latents,
             generate=self.generate,
+            learned=self._learned,
         )
 
     def latents(self, streams: Streams, mover: Mover) -> Tensor:
@@ -131,6 +136,7 @@ class TwoPlayers:
                 player.network.forget()
                 continue
             player.network.observe()
+            round.mover = name
             for key, term in self._remembering[name]:
                 self.states[key] = term.observe(round, self.states[key])
 

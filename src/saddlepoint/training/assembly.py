@@ -161,8 +161,7 @@ def build_game(
             clip=one_or_all(clips, place),
             apart=_apart(members, name, place),
         )
-        for key, term in players[name].terms():
-            states[key] = {what: tensor.to(device) for what, tensor in term.initial_state(leading).items()}
+        players[name].begin()
     for number, view in enumerate(seen):
         states[view_key(number)] = {what: tensor.to(device) for what, tensor in view.initial_state(leading).items()}
     schedule = recipe.schedule

@@ -143,6 +143,8 @@ class Session:
                 problems += error.problems
         if problems:
             raise InputError(problems)
+        for player in self.game.players.values():
+            player.begin()
 
     def _for_all(self, stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """What a lone run stored, for each replica; anything else as it is."""

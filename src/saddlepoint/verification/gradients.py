@@ -37,6 +37,10 @@ class Critic(nn.Module):
         scores = self.score(self.weight, image)
         return scores[:, None] if self.column else scores
 
+    def matrix(self) -> Tensor:
+        """Its weight as that of one layer: a row is what leads to a channel."""
+        return self.weight.flatten(1)
+
     def features(self, image: Tensor) -> dict[str, Tensor]:
         """Two blocks: one over space, one without."""
         seen = self.weight * image
@@ -115,9 +119,14 @@ class Slipped:
 def gradient_probes(ask: Ask, like: Gradient, shape: Shape = SHAPE) -> list[Probe]:
     """The probes of a gradient penalty with the centre, the place and the form of `like`."""
     formula = Slipped(like.centre, like.form == "one-sided")
-    place = _segment(ask, shape) if like.at == "interpolates" else _place(ask, formula, like.at, shape)
+    if like.at == "around":
+        place = _around(ask, shape, normal="normal" in like.key)
+    else:
+        place = _segment(ask, shape) if like.at == "interpolates" else _place(ask, formula, like.at, shape)
     norms = [_of_norm(ask, formula, norm, shape) for norm in (1.0, 3.0, 0.5)]
-    return [*norms, _graded(ask, formula, shape), place, _reaches(ask, formula, shape), _constant(ask, formula, shape)]
+    # Near the reals no critic's gradient is known sample by sample: the points are drawn.
+    graded = [] if like.at == "around" else [_graded(ask, formula, shape)]
+    return [*norms, *graded, place, _reaches(ask, formula, shape), _constant(ask, formula, shape)]
 
 
 def _of_norm(ask: Ask, formula: Slipped, norm: float, shape: Shape) -> Probe:
@@ -225,6 +234,47 @@ def _segment(ask: Ask, shape: Shape) -> Probe:
             slip("reals are paired with other fakes than their own", lambda p, _c, _k, o, _e: p > 1e-3 and o >= 3),
         ),
         tolerance=1e-4,
+    )
+
+
+def _around(ask: Ask, shape: Shape, *, normal: bool) -> Probe:
+    """Half of the reals are a twentieth as far apart as the others, so that a deviation of each sample's own shows."""
+    n = 512
+    real = drawn("around", n, *shape)
+    real[: n // 2] *= 0.05
+    square = 1 / 3 if normal else 1 / 9  # the mean of (a u)^2
+
+    def seen() -> Numbers:
+        critic = Critic(linear, direction(shape))
+        ask(critic, real, 5 + real)
+        shown = [image.double() for image in critic.seen if image.shape == real.shape and not torch.equal(image, 5 + real)]
+        moved = [image for image in shown if not torch.equal(image, real)] or [real]
+        steps = ((moved[-1] - real) / (0.5 * real.std(correction=0))).flatten(1)
+        near, far = (part.square().mean() / square for part in steps.split(n // 2))
+        alike = (steps.amax(1) - steps.amin(1) < 1e-9).sum()
+        return float(near), float(far), round(2 * float((steps < 0).double().mean())) / 2, float(alike)
+
+    def slip(what: str, holds: Callable[[float, float, float, float], bool]) -> Slip:
+        return Slip(what, lambda came: len(came) == 4 and holds(*came))
+
+    both = "its noise has both signs: it is normal, not uniform" if not normal else "its noise is uniform, not normal"
+    return Probe(
+        "one point near each real",
+        f"{n} reals, half of them near 0; the images the critic is shown are written as real + (s / 2) t, s the batch's deviation. "
+        "The numbers: the mean of t^2 near 0 and elsewhere, as a multiple of what a u gives; the share of negative t, 0 or 0.5; "
+        "how many samples have one t in all pixels",
+        (1.0, 1.0, 0.5 if normal else 0.0, 0.0),
+        seen,
+        (
+            slip("it is taken at the reals themselves", lambda near, far, sign, alike: near == far == 0),
+            slip("it is taken between reals and fakes, or at the fakes", lambda near, far, sign, alike: near > 9),
+            slip("the deviation is that of each sample, not of the batch", lambda near, far, sign, alike: 0 < near < 0.1 < far),
+            slip("the noise is one number a sample, not one a pixel", lambda near, far, sign, alike: alike == n and near > 0),
+            slip(both, lambda near, far, sign, alike: sign == (0.0 if normal else 0.5)),
+            slip("the step a of each sample is missing", lambda near, far, sign, alike: 2.5 < near < 3.5 and alike == 0),
+            slip("the half is missing", lambda near, far, sign, alike: 3.5 < near < 4.5 and alike == 0),
+        ),
+        tolerance=0.3,
     )
 
 

@@ -15,6 +15,7 @@ from saddlepoint.penalties.sdp import SDP
 from saddlepoint.rounds import Round
 from saddlepoint.streams import Streams
 from saddlepoint.verification.consistency import Forgetful, consistency_probes
+from saddlepoint.verification.formulas import earlier, formula_probes
 from saddlepoint.verification.gradients import SHAPE, Ask, Critic, Shape, drawn, gradient_probes, linear
 from saddlepoint.verification.probe import Numbers, Probe, Slip, numbers
 
@@ -33,12 +34,21 @@ def asked_in_rounds(penalty: Callable[[Round], Tensor]) -> Ask:
 
 
 def ask_record(penalty: Penalty) -> Ask:
-    """One of ours, with the state it begins with."""
-    return asked_in_rounds(lambda round: penalty(round, penalty.initial_state(())))
+    """One of ours, with the state it begins with; what it remembers of weights is of others than the critic's."""
+
+    def ask(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
+        state = penalty.initial_state_from(earlier(critic), ())
+        return asked_in_rounds(lambda round: penalty(round, state))(critic, real, fake)
+
+    return ask
 
 
-def penalty_probes(ask: Ask, like: Penalty | None, shape: Shape = SHAPE) -> list[Probe]:
-    """All probes of a penalty; `like` is the record whose formula it should have, if any."""
+def penalty_probes(ask: Ask, like: Penalty | None, shape: Shape = SHAPE, *, remembers: bool = False) -> list[Probe]:
+    """All probes of a penalty; `like` is the record whose formula it should have, if any.
+
+    Args:
+        remembers: whether what is asked has a state.
+    """
     probes = _common(ask, shape, Forgetful if like is not None and like.needs_dropout else Bent)
     if isinstance(like, CT):
         probes += consistency_probes(ask, like, shape)
@@ -46,6 +56,8 @@ def penalty_probes(ask: Ask, like: Penalty | None, shape: Shape = SHAPE) -> list
         probes += gradient_probes(ask, like, shape)
     if isinstance(like, SDP) and _has_formula(like):
         probes += _sdp_probes(ask, like)
+    if like is not None and shape == SHAPE:
+        probes += formula_probes(ask, like, remembers=remembers)
     return probes
 
 
