@@ -8,7 +8,7 @@ from torch import Tensor
 
 from saddlepoint.combiners import COMBINERS
 from saddlepoint.objectives import OBJECTIVES
-from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
+from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS, RATES
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS
@@ -21,7 +21,8 @@ NORMALIZATIONS = 3
 
 def test_every_method_has_a_training_test() -> None:
     assert not without_a_test()
-    sizes = [len(registry) for registry in (OBJECTIVES, PENALTIES, WEIGHTINGS, VIEWS, PROJECTIONS, OPTIMIZERS, COMBINERS)]
+    registries = (OBJECTIVES, PENALTIES, WEIGHTINGS, VIEWS, PROJECTIONS, OPTIMIZERS, COMBINERS, RATES)
+    sizes = [len(registry) for registry in registries]
     assert len(methods()) == len(set(methods())) == len(TRAINING_TESTS) == sum(sizes) + NORMALIZATIONS
 
 

@@ -10,7 +10,7 @@ from saddlepoint.measures import MEASURES
 from saddlepoint.networks import LAYERS, NETWORKS
 from saddlepoint.networks.normalizations import NORMALIZATIONS
 from saddlepoint.objectives import OBJECTIVES
-from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
+from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS, RATES
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import Record
 from saddlepoint.views import VIEWS
@@ -40,6 +40,7 @@ def registered() -> list[Entry]:
         "optimizers": OPTIMIZERS,
         "projections": PROJECTIONS,
         "combiners": COMBINERS,
+        "rates": RATES,
     }
     return _entries(rooms)
 

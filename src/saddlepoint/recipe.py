@@ -28,6 +28,7 @@ from saddlepoint.penalties.sdp import SDP
 from saddlepoint.rounds import Features, InputGradient, LatentGradient, Mover, Record
 from saddlepoint.schedules import Constant, Cosine, Linear, absences
 from saddlepoint.sections import (
+    AnyRateRule,
     AnyView,
     Average,
     Checkpoints,
@@ -61,6 +62,7 @@ from saddlepoint.validation import (
     validated,
 )
 from saddlepoint.views import VIEWS
+from saddlepoint.weightings.weighting import Weighting
 from saddlepoint.yaml_reading import LARGEST_INTEGER, one_line, read_yaml_file, write_yaml
 
 SHIPPED = Path(__file__).parent / "recipes"
@@ -112,6 +114,7 @@ class Recipe(Section):
     )
     projections: Projections = Field(default=Projections(), description="done to parameters after an update")
     optimizers: Optimizers = Field(default=Optimizers(), description="how each player steps")
+    rates: AnyRateRule | None = Field(default=None, description="what changes both learning rates by what was recorded")
     gradients: Gradients = Field(default=Gradients(), description="clipping and accumulation")
     schedule: TrainingSchedule = Field(default=TrainingSchedule(), description="updates and batches")
     average: Average = Field(default=Average(), description="of the generator's weights")
@@ -697,6 +700,35 @@ def _check_probabilities(recipe: Recipe) -> Iterator[Problem]:
             yield Problem((*address, "score"), f"probability needs scores that are probabilities, and {cure}, or score: raw")
 
 
+def _check_scores(recipe: Recipe) -> Iterator[Problem]:
+    """What reads scores must read them as the discriminator means them."""
+    meant = recipe.networks.scores
+    words = {"realness": "how real a sample looks", "error": "the error of its reconstruction"}
+    if recipe.objective.reads_scores_as not in (None, meant):
+        families = ", ".join(name for name, family in NETWORKS.items() if family.scores == recipe.objective.reads_scores_as)
+        others = ", ".join(name for name, objective in OBJECTIVES.items() if objective.reads_scores_as in (None, meant))
+        what = f"{recipe.objective.name} reads a score as {words[recipe.objective.reads_scores_as or meant]}"
+        cure = f"choose another family ({families}), or another objective ({others})"
+        yield Problem(("objective",), f"{what}, and a discriminator of {recipe.networks.family} gives {words[meant]}; {cure}")
+    readers: list[tuple[Address, Weighting | Penalty | None]] = [
+        (("weightings", side), record) for side, record in recipe.weightings
+    ]
+    for address, term in [*readers, *recipe.penalties_with_addresses()]:
+        if term is not None and term.reads_scores_as not in (None, meant):
+            what = f"{term.name} reads a score as {words[term.reads_scores_as or meant]}"
+            yield Problem(address, f"{what}, and a discriminator of {recipe.networks.family} gives {words[meant]}; leave it out")
+
+
+def _check_rates(recipe: Recipe) -> Iterator[Problem]:
+    if recipe.rates is None:
+        return
+    known = ["discriminator/loss", "generator/loss", *(f"generator/{name}" for name in recipe.objective.quantities)]
+    if recipe.rates.quantity not in known:
+        near = nearest(recipe.rates.quantity, known)
+        what = f"{recipe.rates.quantity} is not recorded at every update with {recipe.objective.name}"
+        yield Problem(("rates", "quantity"), f"{what}{near} (one of {', '.join(known)})")
+
+
 def _check_combiner(recipe: Recipe) -> Iterator[Problem]:
     combiner = recipe.gradients.combine.discriminator
     if combiner is None or not combiner.needs_boundary or recipe.objective.boundary == 0:
@@ -752,6 +784,8 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"networks", "objective", "penalties"}), _check_scales),
     (frozenset({"data", "views"}), _check_views),
     (frozenset({"objective", "weightings", "penalties"}), _check_probabilities),
+    (frozenset({"objective", "networks", "weightings", "penalties"}), _check_scores),
+    (frozenset({"objective", "rates"}), _check_rates),
     (frozenset({"objective", "gradients"}), _check_combiner),
     (frozenset({"optimizers", "penalties", "views", "schedule"}), _check_schedules),
     (frozenset({"device", "precision"}), _check_device),

@@ -20,6 +20,9 @@ from saddlepoint.streams import Streams
 Side = Literal["real", "fake"]
 Mover = Literal["discriminator", "generator"]
 Noise = Literal["uniform", "normal"]
+Meaning = Literal["realness", "error"]
+"""What a high score says of a sample: that it looks real, or how wrongly it was reconstructed (an energy)."""
+
 State = Mapping[str, Tensor]
 BOTH: tuple[Side, Side] = ("real", "fake")
 EMPTY: State = MappingProxyType({})
@@ -149,6 +152,9 @@ class Term(Record):
     by the weights before the update; a side that was not judged in it would be judged by those after, so ask `round.judged` first.
     """
 
+    reads_scores_as: ClassVar[Meaning | None] = None
+    """What a high score must say for the term to make sense; None when either will do."""
+
     @property
     def needs(self) -> frozenset[Need]:
         return frozenset()
@@ -235,6 +241,7 @@ class Round:
         needs: the union of the needs of all terms due this turn.
         view: what is done to every image before the discriminator sees it, pass by pass; `viewing` is then the pass's key.
         watched: whether the monitors read this turn; a term computes what is only shown, and costs, when they do.
+        movers: whose turn it is.
         together: judge the real and the fake side in one pass; for a discriminator that does not couple its batch.
         couples_batch: whether a sample's judgement depends on the others of its batch (batch norm), or on its place there (dropout
             and views draw for a batch). When it does not, a term may judge the few samples it needs instead of the whole batch.
@@ -253,6 +260,7 @@ class Round:
         view: Sight = _unchanged,
         watched: bool = True,
         couples_batch: bool = True,
+        movers: Sequence[Mover] = ("discriminator",),
         together: bool = False,
         latents: Callable[[], Tensor] | None = None,
         generate: Callable[[Tensor], Tensor] | None = None,
@@ -278,6 +286,7 @@ class Round:
         self.clock = clock
         self.watched = watched
         self.viewing = ""
+        self.movers = tuple(movers)
         self.couples_batch = couples_batch
         self.scores = RoundScores(self)
         self.records: dict[str, Tensor] = {}
@@ -437,6 +446,11 @@ class Round:
     def everyone(self, x: Tensor) -> Tensor:
         """Everyone's samples where several processes share the batch, `[*, n, …]` to `[*, world n, …]`, with gradient."""
         return self.streams.processes.everyone(x, len(self.streams.leading))
+
+    def mean(self, x: Tensor) -> Tensor:
+        """The mean over the whole batch, `[*, n]` to `[*]`, without gradient, the same in every process."""
+        (mean,) = self.streams.processes.mean([x.detach().mean(-1)])
+        return mean
 
     def own(self, x: Tensor) -> Tensor:
         """This process's samples among everyone's, `[*, world n, …]` to `[*, n, …]`."""

@@ -11,8 +11,9 @@ from saddlepoint.extractors import EXTRACTORS
 from saddlepoint.extractors.extractor import Extractor
 from saddlepoint.measures import MEASURES
 from saddlepoint.measures.measure import Measure
-from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
+from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS, RATES
 from saddlepoint.optimizers.optimizer import Optimizer, Projection
+from saddlepoint.optimizers.rate_rule import RateRule
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.seeds import MOST_SEEDS
@@ -40,6 +41,7 @@ AnyWeighting = Annotated[Weighting, Chosen(WEIGHTINGS, "weighting")]
 AnyView = Annotated[View, Chosen(VIEWS, "view")]
 AnyProjection = Annotated[Projection, Chosen(PROJECTIONS, "projection")]
 AnyCombiner = Annotated[Combiner, Chosen(COMBINERS, "combiner")]
+AnyRateRule = Annotated[RateRule, Chosen(RATES, "rule of the rates")]
 AnyMeasure = Annotated[Measure, Chosen(MEASURES, "measure")]
 AnyExtractor = Annotated[Extractor, Chosen(EXTRACTORS, "extractor")]
 AnyOptimizer = Annotated[Optimizer, Chosen(OPTIMIZERS, "optimizer", default="adam")]

@@ -10,6 +10,10 @@ from torch import Tensor, nn
 from saddlepoint.data.gaussians import EightGaussians
 from saddlepoint.games.two_players import TwoPlayers
 from saddlepoint.methods import registered
+from saddlepoint.networks import NETWORKS
+from saddlepoint.networks.network import Networks
+from saddlepoint.objectives import OBJECTIVES
+from saddlepoint.objectives.objective import Objective
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import load
 from saddlepoint.rounds import Mover
@@ -26,6 +30,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "optimizers": ("optimizers.generator", "optimizers.discriminator"),
     "projections": ("projections.generator.0", "projections.discriminator.0"),
     "combiners": ("gradients.combine.discriminator",),
+    "rates": ("rates",),
 }
 # The slots of a penalty that not every player may carry.
 PENALTY_SLOTS: dict[tuple[Mover, ...], tuple[str, ...]] = {(player,): (f"penalties.{player}.0",) for player in get_args(Mover)}
@@ -35,14 +40,25 @@ SMALL: dict[str, dict[str, Any]] = {
     "dcgan": {"family": "dcgan", "width": 4, "latent": 4},
     "dirac": {"family": "dirac"},
     "resnet": {"family": "resnet", "width": 4, "latent": 4},
+    "autoencoder": {"family": "autoencoder", "width": 4, "latent": 4},
+    "mlp-autoencoder": MLP | {"family": "mlp-autoencoder"},
 }
-OF_POINTS = ("mlp", "dirac")
 # For what needs images, and over replicas too.
 SMALL_IMAGES: dict[str, Any] = {"data": {"name": "digits", "resolution": 8}, "networks": MLP | {"latent": 3}}
 POINTS = EightGaussians().open()
 
 Method = tuple[str, str]
 METHODS: list[Method] = [(entry.room, entry.name) for entry in registered()]
+
+
+def judging(family: type[Networks]) -> str:
+    """The first objective that reads the scores of a family as they are meant."""
+    return next(name for name, objective in OBJECTIVES.items() if objective.reads_scores_as in (None, family.scores))
+
+
+def judged_by(objective: type[Objective]) -> dict[str, Any]:
+    """The small perceptron whose scores are meant as an objective reads them."""
+    return MLP if objective.reads_scores_as in (None, NETWORKS["mlp"].scores) else SMALL["mlp-autoencoder"]
 
 
 def recipe_with(method: Method | None = None, fields: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
@@ -55,12 +71,12 @@ def recipe_with(method: Method | None = None, fields: Mapping[str, Any] = Mappin
         "average": {"decay": 0.9},
     }
     if method is not None and method[0] == "networks":
-        raw["networks"] = SMALL[method[1]]
-        raw["data"] = {
-            "name": "8-gaussians" if method[1] in OF_POINTS else "digits",
-            **({} if method[1] in OF_POINTS else {"resolution": 16}),
-        }
+        raw["networks"], raw["objective"] = SMALL[method[1]], judging(NETWORKS[method[1]])
+        if not NETWORKS[method[1]].stacks:
+            raw["data"] = {"name": "digits", "resolution": 16}
     elif method is not None:
+        if method[0] == "objectives":
+            raw["networks"] = judged_by(OBJECTIVES[method[1]])
         fields = {slot: {"name": method[1]} for slot in slots_of(method)} | asked_by(method) | dict(fields)
     return load(raw, dict(fields)).to_mapping()
 

@@ -17,7 +17,7 @@ every_method = pytest.mark.parametrize("method", METHODS, ids=" ".join)
 
 
 def test_how_many() -> None:
-    assert len(METHODS) == len(set(METHODS)) >= 4 + 5 + 2 + 3 + 3 + 1 + 1
+    assert len(METHODS) == len(set(METHODS)) >= 5 + 5 + 2 + 5 + 3 + 1 + 1 + 1
 
 
 # Batches

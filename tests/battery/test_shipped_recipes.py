@@ -16,6 +16,7 @@ PASSES: dict[str, tuple[int, int]] = {
     "0-gp": (3, 1),
     "ada": (2, 1),
     "aw-gan": (2, 1),
+    "began": (2, 1),
     "ct-gan": (4, 1),
     "dcgan": (2, 1),
     "diffaugment": (2, 1),
@@ -46,7 +47,7 @@ PLANE = (2,)
 
 def test_how_many() -> None:
     assert sorted(PASSES) == sorted(shipped())
-    assert len(PASSES) == 25
+    assert len(PASSES) == 26
 
 
 @pytest.mark.parametrize("name", PASSES)

@@ -15,7 +15,7 @@ from saddlepoint.data import DATA
 from saddlepoint.errors import Diverged, InputError, Interrupted
 from saddlepoint.networks import NETWORKS
 from saddlepoint.objectives import OBJECTIVES
-from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
+from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS, RATES
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import Example, Features, InputGradient, Record, Round, Sides
 from saddlepoint.streams import Streams
@@ -37,6 +37,7 @@ NAMES: dict[str, tuple[Mapping[str, type[Record]], set[str]]] = {
     "optimizers": (OPTIMIZERS, {"adam", "rmsprop", "sgd", "optimistic-mirror-descent", "optimistic-adam"}),
     "projections": (PROJECTIONS, {"weight-clipping"}),
     "combiners": (COMBINERS, {"aw-gan"}),
+    "rates": (RATES, {"plateau"}),
     "data": (
         DATA,
         {

@@ -1,6 +1,6 @@
 """How the methods of a room are switched off and flipped in a game that is ready to play. No method is named here."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -14,6 +14,7 @@ from saddlepoint.networks.layer_normalization import LayerNorm
 from saddlepoint.networks.layers import Weighted
 from saddlepoint.networks.spectral_normalization import SpectralNorm
 from saddlepoint.optimizers.optimizer import Projection
+from saddlepoint.optimizers.rate_rule import RateRule
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.rounds import EMPTY, Mover, Round, Scores, Sides, State
 from saddlepoint.schedules import Schedule
@@ -178,6 +179,30 @@ def _combined_against(toy: Toy) -> None:
             player.apart.combiner = Against(plain=player.apart.combiner)
 
 
+class Upward(RateRule):
+    """One over the factor: rates rise where they would fall."""
+
+    name: ClassVar[str] = "upward"
+
+    plain: RateRule
+
+    def initial_state(self, leading: Sequence[int]) -> State:
+        return self.plain.initial_state(leading)
+
+    def observe(self, value: Tensor, state: State) -> State:
+        found = self.plain.observe(value, {**state, "factor": 1 / state["factor"]})
+        return {**found, "factor": 1 / found["factor"]}
+
+
+def _unruled(toy: Toy) -> None:
+    toy.game.rates = None
+
+
+def _ruled_upward(toy: Toy) -> None:
+    if toy.game.rates is not None:
+        toy.game.rates = Upward(plain=toy.game.rates, quantity=toy.game.rates.quantity)
+
+
 class Unnormalized(nn.Module):
     """The gain and the offset of a normalisation, without it."""
 
@@ -242,6 +267,7 @@ MUTANTS: dict[str, Mutants] = {
     "views": Mutants(off={"": _without_views}, flipped={"": _seen_by_fakes_alone}),
     "projections": Mutants(off={"": _without_projections}, flipped={"": _projected_outward}),
     "combiners": Mutants(off={"": _summed}, flipped={"": _combined_against}),
+    "rates": Mutants(off={"": _unruled}, flipped={"": _ruled_upward}),
     "optimizers": Mutants(off=_each(_at_rate_times, 0.0), flipped=_each(_at_rate_times, -1.0)),
     "normalizations": Mutants(
         off={"": _normalized_by(Unnormalized, lambda plain: None)},

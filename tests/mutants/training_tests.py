@@ -13,10 +13,13 @@ from torch import Tensor
 
 from saddlepoint.penalties.orthogonal import coupling
 from saddlepoint.rounds import Learned
+from saddlepoint.streams import Streams
 
 from .toys import (
     DISCRIMINATOR,
     GENERATOR,
+    HELD_OUT,
+    SEEDS,
     Toy,
     difference_by_dropout,
     energy_distance,
@@ -81,6 +84,15 @@ def alignment_of_rows(toy: Toy) -> Tensor:
         if 1 < count <= rows.shape[-1]:  # more rows than columns cannot all be orthogonal
             found.append(coupling(unit).div(count * (count - 1)).sqrt())
     return torch.stack(found).mean(0)
+
+
+def movement_of_samples(toy: Toy) -> Tensor:
+    """How far the same latents' samples move in five more rounds, in the mean."""
+    latents = Streams(SEEDS).normal("latents", HELD_OUT, 2)
+    before = toy.game.generate(latents).detach()
+    rounds(5)(toy)
+    moved: Tensor = torch.linalg.vector_norm(toy.game.generate(latents).detach() - before, dim=-1)
+    return moved.mean(-1)
 
 
 @dataclass(frozen=True)
@@ -171,6 +183,19 @@ def seen_through(look: Callable[[Toy], Tensor], most: float, data: Mapping[str, 
     return TrainingTest(toy(views=[view], penalties=GENTLE, data=data), look, most=most, play=rounds(60))
 
 
+def balanced_errors() -> TrainingTest:
+    """k moves fast, since there is little time. The samples come near; they do not cover, at a diversity ratio of 0.5."""
+    optimizers = {"generator": adam(2e-3), "discriminator": adam(4e-3)}
+    recipe = toy(objective={"name": "began", "lambda_k": 0.02}, networks=mlp(family="mlp-autoencoder"), optimizers=optimizers)
+    return TrainingTest(recipe, energy_distance, most=0.8, play=rounds(200))
+
+
+def ruled_by(rule: Mapping[str, Any]) -> TrainingTest:
+    """With a rate that halves every other update the samples soon stand still."""
+    recipe = toy(objective="vanilla", penalties=GENTLE, rates=rule, seeds=list(SEEDS))
+    return TrainingTest(recipe, movement_of_samples, most=0.01)
+
+
 def optimized_by(generator: Mapping[str, Any], discriminator: Mapping[str, Any], updates: int = 100) -> TrainingTest:
     optimizers = {"generator": generator, "discriminator": discriminator}
     return samples_are_right(objective="vanilla", penalties=GENTLE, optimizers=optimizers, updates=updates)
@@ -209,6 +234,8 @@ TRAINING_TESTS: dict[tuple[str, str], TrainingTest] = {
     ("projections", "weight-clipping"): TrainingTest(
         toy(objective="wasserstein", projections=CLIPPED), largest_parameter, least=0.19, most=0.2 + 1e-6
     ),
+    ("objectives", "began"): balanced_errors(),
+    ("rates", "plateau"): ruled_by({"name": "plateau", "window": 2, "least_fall": 100}),
     ("combiners", "aw-gan"): combined_by({"name": "aw-gan"}),
     ("optimizers", "adam"): optimized_by(adam(2e-3), adam(8e-3)),
     ("optimizers", "rmsprop"): optimized_by(

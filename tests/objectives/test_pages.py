@@ -1,24 +1,35 @@
 """Every method of these rooms has a page that names each of its fields and ends with its BibTeX."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
 
 from saddlepoint.combiners import COMBINERS
 from saddlepoint.objectives import OBJECTIVES
-from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
+from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS, RATES
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import Record
 from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS
 
-METHODS: dict[str, type[Record]] = {**OBJECTIVES, **PENALTIES, **WEIGHTINGS, **VIEWS, **OPTIMIZERS, **PROJECTIONS, **COMBINERS}
+ROOMS: tuple[Mapping[str, type[Record]], ...] = (
+    OBJECTIVES,
+    PENALTIES,
+    WEIGHTINGS,
+    VIEWS,
+    OPTIMIZERS,
+    PROJECTIONS,
+    COMBINERS,
+    RATES,
+)
+METHODS: dict[str, type[Record]] = {name: record for room in ROOMS for name, record in room.items()}
 SHARED = dict.fromkeys(("wgan-gp", "r1", "r2", "0-gp", "dragan"), "gradient") | {"adaptive-instance-noise": "instance-noise"}
 PAGES = Path(__file__).parents[2] / "docs" / "methods"
 
 
 def test_how_many() -> None:
-    entries = len(OBJECTIVES) + len(PENALTIES) + len(WEIGHTINGS) + len(VIEWS) + len(OPTIMIZERS) + len(PROJECTIONS) + len(COMBINERS)
+    entries = sum(map(len, ROOMS))
     assert len(METHODS) == entries >= 15, "no name stands in two registries"
 
 

@@ -13,7 +13,7 @@ from saddlepoint.data import DATA
 from saddlepoint.errors import InputError
 from saddlepoint.networks import NETWORKS
 from saddlepoint.objectives import OBJECTIVES
-from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
+from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS, RATES
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import Recipe, load
 from saddlepoint.schedules import Linear
@@ -39,6 +39,7 @@ SLOTS: list[tuple[str, Mapping[str, type[BaseModel]], str]] = [
     ("optimizers.generator", OPTIMIZERS, "name"),
     ("optimizers.discriminator", OPTIMIZERS, "name"),
     ("gradients.combine.discriminator", COMBINERS, "name"),
+    ("rates", RATES, "name"),
 ]
 
 
@@ -51,6 +52,12 @@ def may_stand(slot: str, name: str) -> bool:
 
 
 ENTRIES = [(slot, name, key) for slot, registry, key in SLOTS for name in registry if may_stand(slot, name)]
+# What reads scores as errors goes with a discriminator that gives them.
+COMPANIONS: dict[str, dict[str, Any]] = {
+    "autoencoder": {"objective": "began"},
+    "mlp-autoencoder": {"objective": "began"},
+    "began": {"networks.family": "autoencoder"},
+}
 REQUIRED: dict[str, dict[str, Any]] = {"folder": {"path": "pictures"}}
 
 
@@ -60,7 +67,8 @@ def recipe_with(slot: str, name: str, key: str) -> Recipe:
     drops = name in PENALTIES and PENALTIES[name].needs_dropout
     networks: dict[str, Any] = {"normalization": {"generator": "none", "discriminator": "none"}}
     data = "dirac" if name == "dirac" else "digits"
-    return load({"data": data, "networks": networks | ({"dropout": 0.5} if drops else {})}, {slot: record})
+    companion = COMPANIONS.get(name, {})
+    return load({"data": data, "networks": networks | ({"dropout": 0.5} if drops else {})}, {**companion, slot: record})
 
 
 def read_back(recipe: Recipe) -> Recipe:
@@ -70,7 +78,7 @@ def read_back(recipe: Recipe) -> Recipe:
 
 
 def test_every_entry_of_every_registry_is_covered() -> None:
-    registries = (DATA, NETWORKS, OBJECTIVES, PENALTIES, WEIGHTINGS, VIEWS, PROJECTIONS, OPTIMIZERS, COMBINERS)
+    registries = (DATA, NETWORKS, OBJECTIVES, PENALTIES, WEIGHTINGS, VIEWS, PROJECTIONS, OPTIMIZERS, COMBINERS, RATES)
     assert {name for _, name, _ in ENTRIES} == {name for registry in registries for name in registry}
     assert len(ENTRIES) >= 9 + 3 + 4 + 3 * 5 + 3 * 2 + 2 * 1 + 2 * 3 + 1
 
@@ -99,8 +107,8 @@ def test_an_unknown_field_of_any_entry_is_named_with_its_nearest(slot: str, name
 def test_a_written_recipe_has_every_field_and_the_sections_of_the_design() -> None:
     mapping = Recipe.from_mapping({}).to_mapping()
     sections = (
-        "data networks objective penalties weightings projections optimizers gradients schedule average log samples checkpoints "
-        "measures"
+        "data networks objective penalties weightings projections optimizers rates gradients schedule average log samples "
+        "checkpoints measures"
     )
     rest = "seed seeds vary replicas device precision threads memory_format fused kernels from"
     assert list(mapping) == [*sections.split(), *rest.split()]

@@ -13,6 +13,7 @@ NAMES = [
     "0-gp",
     "ada",
     "aw-gan",
+    "began",
     "ct-gan",
     "dcgan",
     "diffaugment",
@@ -45,7 +46,7 @@ def paper_line(name: str) -> list[str]:
 
 def test_all_are_there() -> None:
     assert sorted(shipped()) == sorted(NAMES)
-    assert len(NAMES) == 25
+    assert len(NAMES) == 26
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,9 +9,13 @@ from torch import Tensor
 
 from saddlepoint.games.players import Player, Turn
 from saddlepoint.networks.network import Discriminator, Generator
+from saddlepoint.optimizers.rate_rule import RateRule
 from saddlepoint.rounds import Clock, Example, Judgement, Learned, Mover, Need, Parameters, Round, State
 from saddlepoint.streams import Streams
 from saddlepoint.views.view import View
+
+# The key of what the rule of the rates remembers.
+RATES = "rates"
 
 
 class TwoPlayers:
@@ -21,6 +25,7 @@ class TwoPlayers:
         latent: `[*, n, latent]` from a stream's name and n.
         views: what is done to every image before the discriminator sees it, in this order.
         batch: fakes in a discriminator's turn; `generator_batch` in a generator's.
+        rates: what changes the learning rates by what was recorded; what it remembers is the state `rates`.
         precision: a context in which the networks are run (mixed precision); their outputs leave it in `dtype`.
     """
 
@@ -38,6 +43,7 @@ class TwoPlayers:
         views: Sequence[View] = (),
         precision: Callable[[], AbstractContextManager[object]],
         dtype: torch.dtype = torch.float32,
+        rates: RateRule | None = None,
     ) -> None:
         self.generator = generator
         self.discriminator = discriminator
@@ -45,6 +51,7 @@ class TwoPlayers:
         self.turns = tuple(turns)
         self.states = states
         self.views = tuple(views)
+        self.rates = rates
         self._latents = latents
         self._fakes: dict[Mover, int] = {"discriminator": batch, "generator": generator_batch}
         self._precision = precision
@@ -81,6 +88,7 @@ class TwoPlayers:
             view=self.view,
             watched=watched,
             couples_batch=self._couples_batch or bool(self.views),
+            movers=turn.movers,
             together=self._together and "discriminator" in turn.movers,
             latents=latents,
             generate=self.generate,
@@ -127,18 +135,28 @@ class TwoPlayers:
 
     def observe(self, turn: Turn, round: Round) -> None:
         """After the update: the movers' networks and terms settle what they noted, the others' forget it; views go by
-        the discriminator's turns."""
+        the discriminator's turns. A term of both players, such as the objective, settles once.
+        """
         if "discriminator" in turn.movers:
             for number, view in enumerate(self.views):
                 self.states[view_key(number)] = view.observe(round, self.states[view_key(number)])
+        settled: set[str] = set()
         for name, player in self.players.items():
             if name not in turn.movers:
                 player.network.forget()
                 continue
             player.network.observe()
             round.mover = name
+            round.prefix = f"{name}/"
             for key, term in self._remembering[name]:
-                self.states[key] = term.observe(round, self.states[key])
+                if key not in settled:
+                    self.states[key] = term.observe(round, self.states[key])
+                settled.add(key)
+
+    def settle(self, records: Mapping[str, Tensor]) -> None:
+        """After an update, all of its turns: what the rule of the rates learns from what was recorded."""
+        if self.rates is not None and self.rates.quantity in records:
+            self.states[RATES] = self.rates.observe(records[self.rates.quantity], self.states[RATES])
 
     def _freeze_all_but(self, movers: tuple[Mover, ...]) -> None:
         if movers == self._moving:

@@ -1,15 +1,24 @@
 """Generators and discriminators, by family, and the layers they are made of."""
 
 from saddlepoint.networks.attention import SelfAttention
+from saddlepoint.networks.autoencoder import Autoencoder
 from saddlepoint.networks.dcgan import Dcgan
 from saddlepoint.networks.dirac import Dirac
 from saddlepoint.networks.minibatch import MINIBATCH
 from saddlepoint.networks.mlp import Mlp
+from saddlepoint.networks.mlp_autoencoder import MlpAutoencoder
 from saddlepoint.networks.network import Networks
 from saddlepoint.networks.resnet import Resnet
 from saddlepoint.rounds import Record
 
-NETWORKS: dict[str, type[Networks]] = {"mlp": Mlp, "dcgan": Dcgan, "resnet": Resnet, "dirac": Dirac}
+NETWORKS: dict[str, type[Networks]] = {
+    "mlp": Mlp,
+    "dcgan": Dcgan,
+    "resnet": Resnet,
+    "dirac": Dirac,
+    "autoencoder": Autoencoder,
+    "mlp-autoencoder": MlpAutoencoder,
+}
 
 LAYERS: dict[str, type[Record]] = {**MINIBATCH, "self-attention": SelfAttention}
 """Layers that a family may be given, which are no normalisations."""

@@ -89,40 +89,40 @@ class Mlp(Networks):
         return self
 
     def batch_normalized(self, player: Mover) -> bool:
-        return bool(self._widths) and super().batch_normalized(player)
+        return bool(self.hidden_widths) and super().batch_normalized(player)
 
     @property
     def drops(self) -> bool:
-        return self.dropout > 0 and bool(self._widths)
+        return self.dropout > 0 and bool(self.hidden_widths)
 
     @property
     def block_names(self) -> tuple[str, ...]:
-        return numbered(len(self._widths))
+        return numbered(len(self.hidden_widths))
 
     def problems(self, shape: int | Sequence[int]) -> list[str]:
         return []
 
     def generator(self, shape: Sequence[int], streams: Streams) -> Generator:
         layers = Layers.of("generator", self.normalization.generator, streams)
-        hidden, width = self._hidden(layers, self.latent, self._widths, first="first")
+        hidden, width = self._hidden(layers, self.latent, self.hidden_widths, first="first")
         body = OrderedDict[str, nn.Module](zip((f"layer_{number}" for number in range(1, len(hidden) + 1)), hidden, strict=True))
         body["last"] = layers.linear(width, math.prod(shape), place="last")
         if len(shape) == 3:
             body["tanh"] = nn.Tanh()
         whole = layers.around(nn.Sequential(body), self.latent, self.latent_distribution == "uniform")
         generator = Generator(self.latent, shape, streams.leading, whole)
-        initialize(generator, "generator", streams, _laws)
+        initialize(generator, "generator", streams, laws)
         return generator
 
     def discriminator(self, shape: Sequence[int], streams: Streams, *, twice_differentiated: bool = False) -> Discriminator:
         # Small matrices are faster with the fused activations even in double backward, so a penalty changes nothing here.
         layers = Layers.of("discriminator", self.normalization.discriminator, streams)
-        hidden, width = self._hidden(layers, math.prod(shape), self._widths[::-1])
+        hidden, width = self._hidden(layers, math.prod(shape), self.hidden_widths[::-1])
         minibatch, width = layers.before_last(self.minibatch, width)
         head = Head(layers.linear(width, 1, place="last"), minibatch)
         rates = (self.dropout,) * len(hidden)
         discriminator = Discriminator(shape, streams.leading, hidden, head, flat=True, dropout=rates)
-        initialize(discriminator, "discriminator", streams, _laws)
+        initialize(discriminator, "discriminator", streams, laws)
         return discriminator
 
     def fuse(self, network: Generator | Discriminator) -> None:
@@ -150,7 +150,7 @@ class Mlp(Networks):
         return layers, self.activation, any(isinstance(module, nn.Tanh) for module in modules)
 
     @property
-    def _widths(self) -> tuple[int, ...]:
+    def hidden_widths(self) -> tuple[int, ...]:
         return (self.width,) * self.depth if self.widths is None else self.widths
 
     def _hidden(self, layers: Layers, inputs: int, widths: Sequence[int], first: Place = "hidden") -> tuple[list["Hidden"], int]:
@@ -180,7 +180,7 @@ class Hidden(nn.Module):
         return activated
 
 
-def _laws(path: str, layer: nn.Module) -> dict[str, Law]:
+def laws(path: str, layer: nn.Module) -> dict[str, Law]:
     if isinstance(layer, Weighted):
         law = Uniform(1 / math.sqrt(layer.fan_in))
         return {"weight": law, "bias": law}

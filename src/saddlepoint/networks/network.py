@@ -1,7 +1,4 @@
-"""A generator, a discriminator, and the record that makes the two.
-
-Both are final: a family gives the layers they are made of.
-"""
+"""A generator, a discriminator, and the record that makes the two: a family gives the layers they are made of."""
 
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
@@ -17,7 +14,7 @@ from saddlepoint.networks.minibatch import MINIBATCH, MinibatchLayer
 from saddlepoint.networks.normalization import Normalization
 from saddlepoint.networks.normalizations import CHOICES
 from saddlepoint.networks.remembering import Remembering
-from saddlepoint.rounds import Example, Judgement, Mover, Record
+from saddlepoint.rounds import Example, Judgement, Meaning, Mover, Record
 from saddlepoint.streams import Streams
 from saddlepoint.validation import Chosen, Problem, Problems
 
@@ -137,8 +134,12 @@ class Discriminator(nn.Module):
                 x = dropout(x, rate, streams, f"dropout {name}")
             if features:
                 kept[name] = x
-        scores = torch.reshape(self.head(x, twice), image.shape[: len(self.leading) + 1])
+        scores = self.scores_of(self.head(x, twice), image)
         return Judgement(scores, kept, self.head.enters(x, twice).flatten(len(self.leading) + 1) if features else None)
+
+    def scores_of(self, out: Tensor, image: Tensor) -> Tensor:
+        """Scores `[*, n]` from what the head gave for these images."""
+        return torch.reshape(out, image.shape[: len(self.leading) + 1])
 
     def observe(self) -> None:
         """After the discriminator's update, once a turn."""
@@ -208,6 +209,8 @@ class Networks(Record):
     stacks: ClassVar[bool] = False
     # Whether it normalises vectors, as against images.
     of_vectors: ClassVar[bool] = False
+    scores: ClassVar[Meaning] = "realness"
+    """What a high score of its discriminator says."""
 
     latent: int = Field(default=128, ge=1, description="numbers in one latent")
     latent_distribution: Literal["normal", "uniform"] = Field(default="normal", description="N(0, I), or uniform on (-1, 1)")

@@ -1,5 +1,6 @@
 """What each player minimises: per-sample losses from scores. Nothing is averaged here; a weighting reduces."""
 
+from saddlepoint.objectives.began import BEGAN
 from saddlepoint.objectives.hinge import Hinge
 from saddlepoint.objectives.lsgan import LSGAN
 from saddlepoint.objectives.objective import Objective
@@ -11,4 +12,5 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "lsgan": LSGAN,
     "hinge": Hinge,
     "wasserstein": Wasserstein,
+    "began": BEGAN,
 }

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from torch import Tensor
 
-from saddlepoint.rounds import EMPTY, Scores, Sides, State, Term, present
+from saddlepoint.rounds import EMPTY, Meaning, Scores, Sides, State, Term, present
 
 
 class Objective(Term):
@@ -16,6 +16,9 @@ class Objective(Term):
     """
 
     name: ClassVar[str]
+    reads_scores_as: ClassVar[Meaning | None] = "realness"
+    quantities: ClassVar[tuple[str, ...]] = ()
+    """What it records in the generator's turn, besides the losses."""
     gives_probability: ClassVar[bool]
     """Whether the sigmoid of a score is the probability that the sample is real."""
 

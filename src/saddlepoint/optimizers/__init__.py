@@ -3,6 +3,8 @@
 from saddlepoint.optimizers.adam import Adam
 from saddlepoint.optimizers.optimistic import OptimisticAdam, OptimisticMirrorDescent
 from saddlepoint.optimizers.optimizer import Optimizer, Projection
+from saddlepoint.optimizers.plateau import Plateau
+from saddlepoint.optimizers.rate_rule import RateRule
 from saddlepoint.optimizers.rmsprop import RMSProp
 from saddlepoint.optimizers.sgd import SGD
 from saddlepoint.optimizers.weight_clipping import WeightClipping
@@ -17,4 +19,8 @@ OPTIMIZERS: dict[str, type[Optimizer]] = {
 
 PROJECTIONS: dict[str, type[Projection]] = {
     "weight-clipping": WeightClipping,
+}
+
+RATES: dict[str, type[RateRule]] = {
+    "plateau": Plateau,
 }

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from saddlepoint.penalties.penalty import Penalty, Weight, in_full_precision
 from saddlepoint.processes import Rule
-from saddlepoint.rounds import EMPTY, Example, Features, Judgement, Need, Round, State
+from saddlepoint.rounds import EMPTY, Example, Features, Judgement, Meaning, Need, Round, State
 from saddlepoint.schedules import After, Schedule, Staircase
 
 SQUARED_FLOOR = 1e-4
@@ -52,6 +52,7 @@ class SDP(Penalty):
 
     name: ClassVar[str] = "sdp"
     reads: ClassVar[Rule] = "everyone"
+    reads_scores_as: ClassVar[Meaning | None] = "realness"
     one_for_all: ClassVar[frozenset[str]] = frozenset({"k"})
     bibtex: ClassVar[str] = """@misc{zhang2021reducing,
   title={Reducing differences between real and realistic samples to improve {GANs}},

@@ -13,7 +13,7 @@ from saddlepoint.errors import InputError
 from saddlepoint.games.gradients import Apart
 from saddlepoint.games.players import Player, Turn
 from saddlepoint.games.shares import Share, stretches, views
-from saddlepoint.games.two_players import TwoPlayers, view_key
+from saddlepoint.games.two_players import RATES, TwoPlayers, view_key
 from saddlepoint.networks.coupling import share_batch
 from saddlepoint.networks.kernel_library import NoKernel
 from saddlepoint.networks.network import Discriminator, Generator
@@ -151,7 +151,7 @@ def build_game(
             name=name,
             network=network,
             parameters=parameters,
-            shares=_shares(members, name, parameters),
+            shares=_shares(members, name, parameters, states, leading),
             objective=objective,
             loss=getattr(objective, name),
             states=states,
@@ -164,6 +164,8 @@ def build_game(
         players[name].begin()
     for number, view in enumerate(seen):
         states[view_key(number)] = {what: tensor.to(device) for what, tensor in view.initial_state(leading).items()}
+    if recipe.rates is not None:
+        states[RATES] = {what: tensor.to(device) for what, tensor in recipe.rates.initial_state(leading).items()}
     schedule = recipe.schedule
     return TwoPlayers(
         generator,
@@ -177,6 +179,7 @@ def build_game(
         generator_batch=(schedule.generator_batch or schedule.batch) // processes.world,
         precision=precision_of(recipe, device),
         dtype=DTYPES[recipe.precision],
+        rates=recipe.rates,
     )
 
 
@@ -199,16 +202,40 @@ def _penalties(members: Sequence[Recipe], player: Mover, place: Place) -> tuple[
     return tuple(side_by_side(alike, place) for alike in zip(*by_member, strict=True))
 
 
-def _shares(members: Sequence[Recipe], player: Mover, parameters: Mapping[str, Tensor]) -> list[Share]:
-    """One optimizer for all replicas whose settings are the same, else one for each stretch of neighbours."""
+@dataclass(frozen=True)
+class Ruled:
+    """A learning rate times the factor of the rule of the rates, of one replica or of a lone run."""
+
+    learning_rate: Callable[[int], float]
+    states: Mapping[str, State]
+    replica: int | None
+
+    def __call__(self, update: int) -> float:
+        factor = self.states[RATES]["factor"]
+        return self.learning_rate(update) * float(factor if self.replica is None else factor[self.replica])
+
+
+def _shares(
+    members: Sequence[Recipe],
+    player: Mover,
+    parameters: Mapping[str, Tensor],
+    states: Mapping[str, State],
+    leading: tuple[int, ...],
+) -> list[Share]:
+    """One optimizer for all replicas whose settings are the same, else one for each stretch of neighbours.
+
+    Under a rule of the rates each replica has its own.
+    """
     settings = [(getattr(member.optimizers, player), getattr(member.projections, player)) for member in members]
-    found = stretches(settings)
+    ruled = members[0].rates is not None
+    found = [slice(row, row + 1) for row in range(len(members))] if ruled else stretches(settings)
     shares = []
     for rows in found:
         optimizer, projections = settings[rows.start]
         own = parameters if len(found) == 1 else views(parameters, rows)
         built = optimizer.build(own, members[0].fused)
-        shares.append(Share(own, built, optimizer.lr, projections, None if len(found) == 1 else rows))
+        rate = Ruled(optimizer.lr, states, rows.start if leading else None) if ruled else optimizer.lr
+        shares.append(Share(own, built, rate, projections, None if len(found) == 1 else rows))
     return shares
 
 

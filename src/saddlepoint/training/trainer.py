@@ -65,6 +65,8 @@ class Trainer:
                 continue
             for time in range(turn.times):
                 records |= self.step(turn, watched=watched and time == turn.times - 1)
+        with self._still():
+            self.game.settle(records)
         if self.average is not None:
             with self._still():
                 self.average.update()

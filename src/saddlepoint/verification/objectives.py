@@ -8,12 +8,13 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from saddlepoint.objectives.began import BEGAN
 from saddlepoint.objectives.hinge import Hinge
 from saddlepoint.objectives.lsgan import LSGAN
 from saddlepoint.objectives.objective import Objective
 from saddlepoint.objectives.vanilla import Vanilla
 from saddlepoint.objectives.wasserstein import Wasserstein
-from saddlepoint.rounds import EMPTY, Sides
+from saddlepoint.rounds import EMPTY, Sides, State
 from saddlepoint.verification.probe import Numbers, Probe, Slip, numbers
 
 REAL = (-2.0, -0.5, 0.0, 0.75, 3.0)
@@ -56,9 +57,13 @@ class Losses:
     between: float = 0.0
 
 
+# A state in which every loss moves with its scores, of those that begin without one.
+AWAKE: Mapping[type[Objective], State] = {BEGAN: {"k": torch.tensor(0.25), "real": torch.tensor(0.0)}}
+
+
 def ask_record(objective: Objective) -> Players:
-    """One of ours, with the state it begins with."""
-    state = objective.initial_state(()) or EMPTY
+    """One of ours, with the state it begins with, or one in which all of it is awake."""
+    state = AWAKE.get(type(objective)) or objective.initial_state(()) or EMPTY
 
     def discriminator(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
         sides = objective.discriminator(Sides(real=real, fake=fake), state)
@@ -105,11 +110,17 @@ def _wasserstein(record: Wasserstein) -> Losses:
     return Losses(lambda s: -s, lambda s: s, lambda s: -s, boundary=math.nan)
 
 
+def _began(record: BEGAN) -> Losses:
+    k = float(AWAKE[BEGAN]["k"])
+    return Losses(lambda s: s, lambda s: -k * s, lambda s: s, boundary=math.nan)
+
+
 TRUTHS: Mapping[type[Objective], Callable[[Any], Losses]] = {
     Vanilla: _vanilla,
     LSGAN: _lsgan,
     Hinge: _hinge,
     Wasserstein: _wasserstein,
+    BEGAN: _began,
 }
 
 
@@ -176,16 +187,18 @@ def _signs(players: Players, like: Objective | None, losses: Losses | None) -> P
         )
         return tuple(float((slope > 0) - (slope < 0)) for slope in slopes)
 
+    up, down = ("raise", "lower") if like is not None and like.reads_scores_as == "error" else ("lower", "raise")
+    real = -1.0 if up == "lower" else 1.0
     return Probe(
         "who wants what",
-        f"scores of {at:g}: the sign of each loss's slope. A higher score of a real must lower the discriminator's loss, of a "
-        "fake raise it, and lower the generator's",
-        (-1.0, 1.0, -1.0),
+        f"scores of {at:g}: the sign of each loss's slope. A higher score of a real must {up} the discriminator's loss, of a "
+        f"fake {down} it, and {up} the generator's",
+        (real, -real, real),
         signs,
         (
-            Slip("the sides are swapped in the discriminator's loss", lambda came: came[:2] == (1.0, -1.0)),
-            Slip("the generator's sign is flipped: it works for the discriminator", lambda came: came == (-1.0, 1.0, 1.0)),
-            Slip("every sign is flipped", (1.0, -1.0, 1.0)),
+            Slip("the sides are swapped in the discriminator's loss", lambda came: came[:2] == (-real, real)),
+            Slip("the generator's sign is flipped: it works for the discriminator", lambda came: came == (real, -real, -real)),
+            Slip("every sign is flipped", (-real, real, -real)),
             Slip("a loss does not move with its scores: they were detached, or it is flat there", lambda came: 0.0 in came),
         ),
     )

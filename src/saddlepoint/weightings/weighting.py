@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.processes import Rule
-from saddlepoint.rounds import EMPTY, State, Term
+from saddlepoint.rounds import EMPTY, Meaning, State, Term
 
 
 class Weighting(Term):
@@ -19,6 +19,7 @@ class Weighting(Term):
 
     name: ClassVar[str]
     reads: ClassVar[Rule] = "everyone"
+    reads_scores_as: ClassVar[Meaning | None] = "realness"
     needs_probability: ClassVar[bool]
     """Whether it reads the score as a logit, and so needs an objective whose score's sigmoid is a probability."""
 
