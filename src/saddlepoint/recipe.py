@@ -663,6 +663,16 @@ def _check_penalties(recipe: Recipe) -> Iterator[Problem]:
             yield Problem(address, f"{what}; give it a hidden layer, or choose a family that has features ({with_features})")
 
 
+def _check_logits(recipe: Recipe) -> Iterator[Problem]:
+    """A default weight is for scores that are no logits."""
+    if not recipe.objective.gives_probability:
+        return
+    for address, penalty in recipe.penalties_with_addresses():
+        if penalty.weight_for_logits is not None and "weight" not in penalty.model_fields_set:
+            what = f"the default of {penalty.name} hardly lets the scores of {recipe.objective.name} apart, which are logits"
+            yield Problem((*address, "weight"), f"{what}; give it, such as {penalty.weight_for_logits:g}")
+
+
 def _check_scales(recipe: Recipe) -> Iterator[Problem]:
     """A default weight is for scores of a known scale."""
     if not recipe.objective.unscaled or recipe.networks.normalization.discriminator.spectral:
@@ -782,6 +792,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"networks", "schedule"}), _check_batches),
     (frozenset({"networks", "penalties"}), _check_penalties),
     (frozenset({"networks", "objective", "penalties"}), _check_scales),
+    (frozenset({"objective", "penalties"}), _check_logits),
     (frozenset({"data", "views"}), _check_views),
     (frozenset({"objective", "weightings", "penalties"}), _check_probabilities),
     (frozenset({"objective", "networks", "weightings", "penalties"}), _check_scores),

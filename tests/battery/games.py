@@ -91,6 +91,8 @@ def asked_by(method: Method) -> dict[str, Any]:
     """What else a recipe must have, where an entry declares so."""
     if method[0] == "penalties" and PENALTIES[method[1]].needs_dropout:
         return {"networks.dropout": 0.3}
+    if method[0] == "penalties" and PENALTIES[method[1]].weight_for_logits is not None:
+        return {"objective": "hinge"}
     if method[0] == "views" and VIEWS[method[1]].least_resolution is not None:
         return SMALL_IMAGES
     return {}

@@ -2,6 +2,7 @@
 
 import math
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,8 +11,9 @@ from torch import Tensor, nn
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import EMPTY, Example, Judgement, Learned, Mover, Round, State
 from saddlepoint.streams import Streams
+from saddlepoint.training.checkpoints import read_checkpoint, write_checkpoint
 from saddlepoint.training.session import Session
-from tests.battery.games import play, recipe_with, session_of
+from tests.battery.games import differing, kept, play, recipe_with, session_of
 
 
 class Point(nn.Module):
@@ -176,6 +178,15 @@ def test_a_warm_start_begins_at_the_weights_it_was_given() -> None:
     for mover, player in donor.game.players.items():
         expected = {name: p.detach() for name, p in player.parameters.items()}
         torch.testing.assert_close(means_of(warm, mover), expected, rtol=0, atol=0)
+
+
+def test_what_is_remembered_survives_a_checkpoint(tmp_path: Path) -> None:
+    recipe = recipe_with(None, {"penalties.both.0": AVERAGED})
+    session, resumed = play(session_of(recipe), 3), session_of(recipe)
+    write_checkpoint(tmp_path, session.snapshot(), keep=1)
+    resumed.restore(read_checkpoint(tmp_path))
+    assert differing(kept(session), kept(resumed)) == []
+    assert differing(kept(play(session, 2)), kept(play(resumed, 2))) == []
 
 
 def test_a_module_without_parameters_is_refused() -> None:

@@ -6,10 +6,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from saddlepoint.errors import InputError
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.processes import Processes
+from saddlepoint.recipe import load
 from saddlepoint.rounds import Example, Judgement, Round, State
 from saddlepoint.streams import Streams
 
@@ -194,3 +196,16 @@ def test_means_are_everyones(monkeypatch: pytest.MonkeyPatch) -> None:
     lecam = PENALTIES["lecam"](start=0)
     state = lecam.observe(judged(levels(1, 2)), lecam.initial_state(()))
     assert (float(state["real"]), float(state["fake"])) == (4, 5)
+
+
+def test_the_default_weight_is_not_for_logits() -> None:
+    """Refused in one line that names the field; with a weight of one's own, or other scores, it is taken."""
+    recipe = {"data": "8-gaussians", "objective": "vanilla", "penalties": {"discriminator": ["lecam"]}}
+    with pytest.raises(InputError) as refused:
+        load(recipe)
+    (problem,) = refused.value.problems
+    assert problem.startswith("penalties.discriminator.0.weight: ")
+    assert problem.endswith("which are logits; give it, such as 1e-06")
+    assert load(recipe, ["penalties.discriminator.0.weight=1e-6"]).penalties.discriminator
+    for objective in ("hinge", "wasserstein", "lsgan"):
+        assert load(recipe, [f"objective={objective}"]).penalties.discriminator

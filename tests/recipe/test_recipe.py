@@ -57,6 +57,7 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "autoencoder": {"objective": "began"},
     "mlp-autoencoder": {"objective": "began"},
     "began": {"networks.family": "autoencoder"},
+    "lecam": {"objective": "hinge"},
 }
 REQUIRED: dict[str, dict[str, Any]] = {"folder": {"path": "pictures"}}
 

@@ -1,6 +1,6 @@
 """Probes hold for everything of ours, and each slip, written on purpose, is caught and named."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,9 @@ from saddlepoint.measures import MEASURES
 from saddlepoint.measures.frechet_distance import frechet_distance
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.penalties import PENALTIES
-from saddlepoint.rounds import Record, Round
+from saddlepoint.penalties.historical_averaging import HistoricalAveraging
+from saddlepoint.penalties.lecam import LeCam
+from saddlepoint.rounds import Record, Round, Side, State
 from saddlepoint.verification import Outcome, verify
 from saddlepoint.verification.measures import CASES
 from saddlepoint.verification.verify import registered
@@ -80,6 +82,7 @@ FIELDS: list[Record] = [
     PENALTIES["gradient"](centre=0.0, at="around", form="one-sided"),
     PENALTIES["dragan"](noise="normal"),
     PENALTIES["lecam"](debias=True, start=0),
+    PENALTIES["historical-averaging"](window=2),
     PENALTIES["sdp"](k=2, normalization="unit", aggregator="mean", score="probability", scale="batch"),
     PENALTIES["ct"](margin=0.5, features=2.0),
     OBJECTIVES["vanilla"](saturating=True),
@@ -199,6 +202,35 @@ def test_right_penalties_of_rounds_hold() -> None:
     all_hold(verify(around(), like="dragan", kind="penalty"))
     all_hold(verify(lambda round: round.scores.real.square().mean(), like="drift", kind="penalty"))
     only(verify(lambda round: 3 * round.scores.real.square().mean(), like="drift", kind="penalty"), "3 times what it should be")
+
+
+class Late(LeCam):
+    """Its averages are updated after use."""
+
+    def _averages(self, round: Round, state: State) -> Mapping[Side, Tensor]:
+        now = super()._averages(round, state)
+        return {side: state[side] if state["turns"] > 0 and not state.get("observing") else now[side] for side in now}
+
+    def observe(self, round: Round, state: State) -> State:
+        return super().observe(round, {**state, "observing": torch.ones(())})
+
+
+class Anchored(HistoricalAveraging):
+    """It never moves its mean."""
+
+    def observe(self, round: Round, state: State) -> State:
+        return state
+
+
+@pytest.mark.parametrize(
+    ("record", "like", "words"),
+    [(Late(), "lecam", "updated after their use"), (Anchored(), "historical-averaging", "from the first weights")],
+    ids=["lecam", "historical-averaging"],
+)
+def test_a_slip_in_what_is_remembered(record: Record, like: str, words: str) -> None:
+    outcomes = verify(record, like=like)
+    assert [outcome.probe for outcome in outcomes if outcome.verdict != "holds"] == ["what it remembers of earlier turns"]
+    only(outcomes, words)
 
 
 def test_a_function_that_cannot_remember_is_not_asked() -> None:

@@ -35,6 +35,7 @@ class LeCam(Penalty):
 
     name: ClassVar[str] = "lecam"
     players: ClassVar[tuple[Mover, ...]] = ("discriminator",)
+    weight_for_logits: ClassVar[float | None] = 1e-6
     reads: ClassVar[Rule] = "everyone"
     bibtex: ClassVar[str] = """@inproceedings{tseng2021regularizing,
   title={Regularizing generative adversarial networks under limited data},

@@ -34,6 +34,8 @@ class Penalty(Term):
     judges_changed: ClassVar[bool] = False
     # Whether its default weight is for scores that have a scale of their own.
     needs_scale: ClassVar[bool] = False
+    # A weight for scores that are logits, where the default would hardly let them apart.
+    weight_for_logits: ClassVar[float | None] = None
 
     weight: Weight
 

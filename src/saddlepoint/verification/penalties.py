@@ -17,6 +17,7 @@ from saddlepoint.streams import Streams
 from saddlepoint.verification.consistency import Forgetful, consistency_probes
 from saddlepoint.verification.formulas import earlier, formula_probes
 from saddlepoint.verification.gradients import SHAPE, Ask, Critic, Shape, drawn, gradient_probes, linear
+from saddlepoint.verification.memories import memory_probes
 from saddlepoint.verification.probe import Numbers, Probe, Slip, numbers
 
 REALS, FAKES = 6, 7
@@ -43,11 +44,11 @@ def ask_record(penalty: Penalty) -> Ask:
     return ask
 
 
-def penalty_probes(ask: Ask, like: Penalty | None, shape: Shape = SHAPE, *, remembers: bool = False) -> list[Probe]:
+def penalty_probes(ask: Ask, like: Penalty | None, shape: Shape = SHAPE, *, record: Penalty | None = None) -> list[Probe]:
     """All probes of a penalty; `like` is the record whose formula it should have, if any.
 
     Args:
-        remembers: whether what is asked has a state.
+        record: what is asked, where it is a record and so may remember.
     """
     probes = _common(ask, shape, Forgetful if like is not None and like.needs_dropout else Bent)
     if isinstance(like, CT):
@@ -57,7 +58,9 @@ def penalty_probes(ask: Ask, like: Penalty | None, shape: Shape = SHAPE, *, reme
     if isinstance(like, SDP) and _has_formula(like):
         probes += _sdp_probes(ask, like)
     if like is not None and shape == SHAPE:
-        probes += formula_probes(ask, like, remembers=remembers)
+        probes += formula_probes(ask, like, remembers=record is not None)
+    if like is not None and record is not None:
+        probes += memory_probes(record, like)
     return probes
 
 

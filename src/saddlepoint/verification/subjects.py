@@ -50,7 +50,7 @@ def probes_of_record(record: Record, like: Record | None = None) -> list[Probe]:
     if isinstance(record, Objective):
         return objectives.objective_probes(objectives.ask_record(record), _model(model, Objective))
     if isinstance(record, Penalty):
-        return penalties.penalty_probes(penalties.ask_record(record), _model(model, Penalty), remembers=True)
+        return penalties.penalty_probes(penalties.ask_record(record), _model(model, Penalty), record=record)
     if isinstance(record, Weighting):
         return weightings.weighting_probes(weightings.ask_record(record), _model(model, Weighting))
     if isinstance(record, Measure):
