@@ -11,7 +11,7 @@ from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS, RATES
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.views import VIEWS
-from saddlepoint.weightings import WEIGHTINGS
+from saddlepoint.weightings import RELABELLINGS, WEIGHTINGS
 from tests.mutants.machine import ROW, Method, examine, methods, without_a_test
 from tests.mutants.toys import SEEDS, Toy
 from tests.mutants.training_tests import TRAINING_TESTS, TrainingTest, rounds, toy
@@ -21,7 +21,7 @@ NORMALIZATIONS = 3
 
 def test_every_method_has_a_training_test() -> None:
     assert not without_a_test()
-    registries = (OBJECTIVES, PENALTIES, WEIGHTINGS, VIEWS, PROJECTIONS, OPTIMIZERS, COMBINERS, RATES)
+    registries = (OBJECTIVES, PENALTIES, WEIGHTINGS, RELABELLINGS, VIEWS, PROJECTIONS, OPTIMIZERS, COMBINERS, RATES)
     sizes = [len(registry) for registry in registries]
     assert len(methods()) == len(set(methods())) == len(TRAINING_TESTS) == sum(sizes) + NORMALIZATIONS
 

@@ -14,7 +14,7 @@ from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS, RATES
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import Record
 from saddlepoint.views import VIEWS
-from saddlepoint.weightings import WEIGHTINGS
+from saddlepoint.weightings import RELABELLINGS, WEIGHTINGS
 
 
 class Entry(NamedTuple):
@@ -35,6 +35,7 @@ def registered() -> list[Entry]:
         "objectives": OBJECTIVES,
         "penalties": PENALTIES,
         "weightings": WEIGHTINGS,
+        "relabellings": RELABELLINGS,
         "views": VIEWS,
         "networks": NETWORKS,
         "optimizers": OPTIMIZERS,

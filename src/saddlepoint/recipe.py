@@ -29,6 +29,7 @@ from saddlepoint.rounds import Features, InputGradient, LatentGradient, Mover, R
 from saddlepoint.schedules import Constant, Cosine, Linear, absences
 from saddlepoint.sections import (
     AnyRateRule,
+    AnyRelabelling,
     AnyView,
     Average,
     Checkpoints,
@@ -62,7 +63,6 @@ from saddlepoint.validation import (
     validated,
 )
 from saddlepoint.views import VIEWS
-from saddlepoint.weightings.weighting import Weighting
 from saddlepoint.yaml_reading import LARGEST_INTEGER, one_line, read_yaml_file, write_yaml
 
 SHIPPED = Path(__file__).parent / "recipes"
@@ -109,6 +109,9 @@ class Recipe(Section):
     )
     penalties: Penalties = Field(default=Penalties(), description="terms added to the losses")
     weightings: Weightings = Field(default=Weightings(), description="how per-sample losses become one")
+    relabelling: AnyRelabelling | None = Field(
+        default=None, description="which fakes the discriminator's loss counts among the reals; null for none"
+    )
     views: tuple[AnyView, ...] = Field(
         default=(), description="what is done to every image before the discriminator sees it, in this order"
     )
@@ -461,9 +464,11 @@ def _with_schedules_closed(recipe: Recipe) -> Recipe:
     }
     optimizers = {player: _closed(optimizer, updates) for player, optimizer in recipe.optimizers}
     views = tuple(_closed(view, max(1, int(view.open_end * updates))) for view in recipe.views)
+    relabelling = None if recipe.relabelling is None else _closed(recipe.relabelling, updates)
     return recipe.model_copy(
         update={
             "views": views,
+            "relabelling": relabelling,
             "penalties": recipe.penalties.model_copy(update=penalties),
             "optimizers": recipe.optimizers.model_copy(update=optimizers),
         }
@@ -480,7 +485,7 @@ def _changing(record: Record) -> Iterator[tuple[str, Linear | Cosine]]:
 
 
 # Sections whose numbers may differ between stacked replicas; the data and the networks are one for all.
-MAY_VARY = ("objective", "penalties", "weightings", "views", "projections", "optimizers", "gradients", "average")
+MAY_VARY = ("objective", "penalties", "weightings", "relabelling", "views", "projections", "optimizers", "gradients", "average")
 
 
 def _check_best(recipe: Recipe) -> Iterator[Problem]:
@@ -683,6 +688,14 @@ def _check_scales(recipe: Recipe) -> Iterator[Problem]:
             yield Problem((*address, "weight"), f"{what}; give it, or set networks.normalization.discriminator to spectral")
 
 
+def _check_relabelling(recipe: Recipe) -> Iterator[Problem]:
+    if recipe.relabelling is None or recipe.objective.reads == "own":
+        return
+    what = f"{recipe.relabelling.name} gives a fake the loss of a real, and the losses of {recipe.objective.name} compare samples"
+    fitting = ", ".join(name for name, objective in OBJECTIVES.items() if objective.reads == "own")
+    yield Problem(("relabelling",), f"{what}; choose an objective that judges each by itself ({fitting})")
+
+
 def _check_views(recipe: Recipe) -> Iterator[Problem]:
     images = gives_images(type(recipe.data))
     for number, view in enumerate(recipe.views):
@@ -720,9 +733,10 @@ def _check_scores(recipe: Recipe) -> Iterator[Problem]:
         what = f"{recipe.objective.name} reads a score as {words[recipe.objective.reads_scores_as or meant]}"
         cure = f"choose another family ({families}), or another objective ({others})"
         yield Problem(("objective",), f"{what}, and a discriminator of {recipe.networks.family} gives {words[meant]}; {cure}")
-    readers: list[tuple[Address, Weighting | Penalty | None]] = [
+    readers: list[tuple[Address, Weighting | Penalty | Relabelling | View | None]] = [
         (("weightings", side), record) for side, record in recipe.weightings
     ]
+    readers += [(("relabelling",), recipe.relabelling), *((("views", number), view) for number, view in enumerate(recipe.views))]
     for address, term in [*readers, *recipe.penalties_with_addresses()]:
         if term is not None and term.reads_scores_as not in (None, meant):
             what = f"{term.name} reads a score as {words[term.reads_scores_as or meant]}"
@@ -753,6 +767,7 @@ def _check_combiner(recipe: Recipe) -> Iterator[Problem]:
 def _check_schedules(recipe: Recipe) -> Iterator[Problem]:
     records: list[tuple[Address, Record]] = [(("optimizers", player), record) for player, record in recipe.optimizers]
     records += [(("views", number), view) for number, view in enumerate(recipe.views)]
+    records += [(("relabelling",), recipe.relabelling)] if recipe.relabelling is not None else []
     for address, record in [*records, *recipe.penalties_with_addresses()]:
         for name, value in _changing(record):
             last = recipe.schedule.updates if value.last is None else value.last
@@ -794,11 +809,12 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"networks", "objective", "penalties"}), _check_scales),
     (frozenset({"objective", "penalties"}), _check_logits),
     (frozenset({"data", "views"}), _check_views),
+    (frozenset({"objective", "relabelling"}), _check_relabelling),
     (frozenset({"objective", "weightings", "penalties"}), _check_probabilities),
     (frozenset({"objective", "networks", "weightings", "penalties"}), _check_scores),
     (frozenset({"objective", "rates"}), _check_rates),
     (frozenset({"objective", "gradients"}), _check_combiner),
-    (frozenset({"optimizers", "penalties", "views", "schedule"}), _check_schedules),
+    (frozenset({"optimizers", "penalties", "relabelling", "views", "schedule"}), _check_schedules),
     (frozenset({"device", "precision"}), _check_device),
     (frozenset({"measures"}), _check_measures),
     (frozenset({"measures", "networks", "seeds", "vary"}), _check_best),

@@ -142,7 +142,19 @@ def lowest(schedule: "Schedule") -> float:
     >>> lowest(Linear(start=0.1, end=-1.0))
     -1.0
     """
-    return min(float(value) for name, value in schedule if name in ("value", "start", "end", "step"))
+    return min(value for _, value in schedule if isinstance(value, float))
+
+
+def highest(schedule: "Schedule") -> float:
+    """The largest number that a schedule can give; without bound for one that rises in steps.
+
+    >>> highest(Every(period=4, value=0.5)), highest(Staircase(start=1, step=1, period=2))
+    (2.0, inf)
+    """
+    if isinstance(schedule, Staircase) and schedule.step > 0:
+        return math.inf
+    factor = schedule.period if isinstance(schedule, Every) else 1
+    return factor * max(value for _, value in schedule if isinstance(value, float))
 
 
 def _progress(update: int, first: int, last: int | None) -> float:

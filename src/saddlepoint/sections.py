@@ -20,7 +20,8 @@ from saddlepoint.seeds import MOST_SEEDS
 from saddlepoint.validation import Chosen
 from saddlepoint.views import VIEWS
 from saddlepoint.views.view import View
-from saddlepoint.weightings import WEIGHTINGS
+from saddlepoint.weightings import RELABELLINGS, WEIGHTINGS
+from saddlepoint.weightings.relabelling import Relabelling
 from saddlepoint.weightings.weighting import Weighting
 
 
@@ -38,6 +39,7 @@ class Section(BaseModel):
 
 AnyPenalty = Annotated[Penalty, Chosen(PENALTIES, "penalty")]
 AnyWeighting = Annotated[Weighting, Chosen(WEIGHTINGS, "weighting")]
+AnyRelabelling = Annotated[Relabelling, Chosen(RELABELLINGS, "relabelling")]
 AnyView = Annotated[View, Chosen(VIEWS, "view")]
 AnyProjection = Annotated[Projection, Chosen(PROJECTIONS, "projection")]
 AnyCombiner = Annotated[Combiner, Chosen(COMBINERS, "combiner")]

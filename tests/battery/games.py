@@ -25,6 +25,7 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "objectives": ("objective",),
     "penalties": ("penalties.both.0",),
     "weightings": ("weightings.generator", "weightings.discriminator_real", "weightings.discriminator_fake"),
+    "relabellings": ("relabelling",),
     "views": ("views.0",),
     "networks": ("networks",),
     "optimizers": ("optimizers.generator", "optimizers.discriminator"),

@@ -21,6 +21,7 @@ PASSES: dict[str, tuple[int, int]] = {
     "dcgan": (2, 1),
     "diffaugment": (2, 1),
     "dragan": (3, 1),
+    "fargan": (2, 1),
     "gan": (2, 1),
     "hinge": (2, 1),
     "hinge-sdp": (2, 2),
@@ -33,6 +34,7 @@ PASSES: dict[str, tuple[int, int]] = {
     "r1": (2, 1),
     "sn-gan": (2, 1),
     "sn-gan-sdp": (2, 2),
+    "top-k": (2, 1),
     "wegan": (1, 1),
     "wegan-non-saturating": (2, 1),
     "wgan": (2, 1),
@@ -47,7 +49,7 @@ PLANE = (2,)
 
 def test_how_many() -> None:
     assert sorted(PASSES) == sorted(shipped())
-    assert len(PASSES) == 26
+    assert len(PASSES) == 28
 
 
 @pytest.mark.parametrize("name", PASSES)

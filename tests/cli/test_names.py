@@ -20,7 +20,7 @@ from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import Example, Features, InputGradient, Record, Round, Sides
 from saddlepoint.streams import Streams
 from saddlepoint.views import VIEWS
-from saddlepoint.weightings import WEIGHTINGS
+from saddlepoint.weightings import RELABELLINGS, WEIGHTINGS
 
 NAMES: dict[str, tuple[Mapping[str, type[Record]], set[str]]] = {
     "objectives": (OBJECTIVES, {"vanilla", "lsgan", "hinge", "wasserstein"}),
@@ -31,7 +31,8 @@ NAMES: dict[str, tuple[Mapping[str, type[Record]], set[str]]] = {
             *("sdp", "drift", "lecam", "historical-averaging", "orthogonal", "ct"),
         },
     ),
-    "weightings": (WEIGHTINGS, {"wegan", "importance"}),
+    "weightings": (WEIGHTINGS, {"wegan", "importance", "top-k"}),
+    "relabellings": (RELABELLINGS, {"fake-can-be-real"}),
     "views": (VIEWS, {"diffaugment", "ada-lite", "instance-noise"}),
     "networks": (NETWORKS, {"mlp", "dcgan", "resnet", "dirac"}),
     "optimizers": (OPTIMIZERS, {"adam", "rmsprop", "sgd", "optimistic-mirror-descent", "optimistic-adam"}),

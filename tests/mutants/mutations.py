@@ -16,9 +16,10 @@ from saddlepoint.networks.spectral_normalization import SpectralNorm
 from saddlepoint.optimizers.optimizer import Projection
 from saddlepoint.optimizers.rate_rule import RateRule
 from saddlepoint.penalties.penalty import Penalty
-from saddlepoint.rounds import EMPTY, Mover, Round, Scores, Sides, State
+from saddlepoint.rounds import EMPTY, Clock, Mover, Round, Scores, Sides, State
 from saddlepoint.schedules import Schedule
 from saddlepoint.views.view import View
+from saddlepoint.weightings.relabelling import Relabelling
 from saddlepoint.weightings.weighting import Weighting
 
 from .toys import Toy
@@ -72,6 +73,9 @@ class Uniform(Weighting):
     def __call__(self, scores: Tensor, state: State = EMPTY) -> Tensor:
         return torch.ones_like(self.plain(scores, state))
 
+    def scheduled(self, clock: Clock) -> State:
+        return self.plain.scheduled(clock)
+
 
 class Reciprocal(Weighting):
     """One over the weights, of mean 1: who weighed most weighs least."""
@@ -84,6 +88,9 @@ class Reciprocal(Weighting):
     def __call__(self, scores: Tensor, state: State = EMPTY) -> Tensor:
         reciprocal = 1 / self.plain(scores, state).clamp_min(1e-6)
         return reciprocal / reciprocal.mean(-1, keepdim=True)
+
+    def scheduled(self, clock: Clock) -> State:
+        return self.plain.scheduled(clock)
 
 
 def _weighted_with(mutant: type[Weighting]) -> Mutation:
@@ -107,6 +114,27 @@ class OfFakesAlone(View):
 
     def observe(self, round: Round, state: State) -> State:
         return self.plain.observe(round, state)
+
+
+class Opposite(Relabelling):
+    """The fakes of highest score are moved in place of those of lowest."""
+
+    name: ClassVar[str] = "opposite"
+
+    plain: Relabelling
+
+    def __call__(self, scores: Tensor, count: Tensor) -> Tensor:
+        return self.plain(-scores, count)
+
+
+def _without_relabelling(toy: Toy) -> None:
+    toy.game.players["discriminator"].relabelling = None
+
+
+def _relabelled_at_the_other_end(toy: Toy) -> None:
+    plain = toy.game.players["discriminator"].relabelling
+    assert plain is not None
+    toy.game.players["discriminator"].relabelling = Opposite(share=plain.share, plain=plain)
 
 
 def _without_views(toy: Toy) -> None:
@@ -264,6 +292,7 @@ MUTANTS: dict[str, Mutants] = {
     "objectives": Mutants(off=_each(_times, 0.0), flipped=_each(_times, -1.0)),
     "penalties": Mutants(off={"": _weighted_by(0.0)}, flipped={"": _weighted_by(-1.0)}),
     "weightings": Mutants(off={"": _weighted_with(Uniform)}, flipped={"": _weighted_with(Reciprocal)}),
+    "relabellings": Mutants(off={"": _without_relabelling}, flipped={"": _relabelled_at_the_other_end}),
     "views": Mutants(off={"": _without_views}, flipped={"": _seen_by_fakes_alone}),
     "projections": Mutants(off={"": _without_projections}, flipped={"": _projected_outward}),
     "combiners": Mutants(off={"": _summed}, flipped={"": _combined_against}),

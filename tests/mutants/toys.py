@@ -143,3 +143,10 @@ def shown_by_the_view(toy: Toy) -> Tensor:
     state = {name: torch.full_like(tensor, 0.7) for name, tensor in view.initial_state(round.streams.leading).items()}
     plain, changed = toy.scores(reals), toy.scores(view(reals, round, state))
     return (plain[:, :, None] > changed[:, None, :]).double().mean((-2, -1))
+
+
+@torch.no_grad()
+def spread_of_fakes(toy: Toy) -> Tensor:
+    """How far the lowest tenth of generated samples scores below their mean."""
+    scores = toy.scores(toy.fakes())
+    return scores.mean(-1) - scores.quantile(0.1, -1)

@@ -32,6 +32,7 @@ from .toys import (
     largest_singular_value,
     score_of_fakes,
     shown_by_the_view,
+    spread_of_fakes,
 )
 
 Play = Callable[[Toy], None]
@@ -225,6 +226,13 @@ TRAINING_TESTS: dict[tuple[str, str], TrainingTest] = {
     ("penalties", "drift"): critic_with({"name": "drift", "weight": 1}, score_of_reals, -0.5, 1.0),
     ("weightings", "wegan"): weighted_by(name="wegan", eta=1e-4),
     ("weightings", "importance"): weighted_by(name="importance", temperature=0.3),
+    ("weightings", "top-k"): weighted_by(name="top-k", gamma=0.7, nu=0.5, period=1),
+    ("relabellings", "fake-can-be-real"): TrainingTest(
+        toy(penalties=GENTLE, relabelling={"name": "fake-can-be-real", "share": 0.25}),
+        spread_of_fakes,
+        most=0.17,
+        play=discriminator_alone,
+    ),
     ("views", "diffaugment"): seen_through(shown_by_the_view, 0.63, DIGITS, name="diffaugment"),
     ("views", "ada-lite"): seen_through(gap_of_scores, 1.0, DIGITS, name="ada-lite", **AT_ONCE),
     ("views", "instance-noise"): seen_through(shown_by_the_view, 0.46, POINTS, name="instance-noise", sigma=1.0),

@@ -11,12 +11,13 @@ from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS, RATES
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import Record
 from saddlepoint.views import VIEWS
-from saddlepoint.weightings import WEIGHTINGS
+from saddlepoint.weightings import RELABELLINGS, WEIGHTINGS
 
 ROOMS: tuple[Mapping[str, type[Record]], ...] = (
     OBJECTIVES,
     PENALTIES,
     WEIGHTINGS,
+    RELABELLINGS,
     VIEWS,
     OPTIMIZERS,
     PROJECTIONS,

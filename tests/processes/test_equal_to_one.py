@@ -24,20 +24,25 @@ RULES = {(entry.room, entry.name): entry.record.reads for entry in registered()}
 NORMALIZATIONS = ("batch", "layer", "none", "spectral")
 
 # What makes an entry work from the first update on.
+
+
+def weighted(record: Any) -> dict[str, Any]:
+    return {f"weightings.{side}": record for side in ("generator", "discriminator_real", "discriminator_fake")}
+
+
+TOP_K = {"name": "top-k", "gamma": 0.6, "period": 1}
 AT_ONCE = {"every": 1, "images": 100, "target": -0.9}
 AWAKE: dict[Method, dict[str, Any]] = {
     ("penalties", "sdp"): {"penalties.both.0": {"name": "sdp", "weight": 0.1, "k": 3}},
     ("penalties", "lecam"): {"penalties.discriminator.0": {"name": "lecam", "weight": 0.3, "start": 1}},
+    ("weightings", "top-k"): weighted(TOP_K),
+    ("relabellings", "fake-can-be-real"): {"relabelling": {"name": "fake-can-be-real", "share": 0.4}},
     **{("views", name): {"views.0": {"name": name, **AT_ONCE}} for name in ("ada-lite", "adaptive-instance-noise")},
 }
 
 
 def sdp(**fields: Any) -> dict[str, Any]:
     return {"penalties.both": [{"name": "sdp", "weight": 0.1, "k": 3, **fields}]}
-
-
-def weighted(record: Any) -> dict[str, Any]:
-    return {f"weightings.{side}": record for side in ("generator", "discriminator_real", "discriminator_fake")}
 
 
 DIGITS = {"name": "digits", "resolution": 16}
@@ -110,7 +115,7 @@ def normalization_rule(family: str) -> str:
 
 def test_how_many() -> None:
     assert len(METHODS) == len(RULES) >= 5 + 6 + 2 + 6 + 3 + 1 + 1 + 1
-    assert {rule: sum(found == rule for found in RULES.values()) for rule in set(RULES.values())} == {"own": 32, "everyone": 5}
+    assert {rule: sum(found == rule for found in RULES.values()) for rule in set(RULES.values())} == {"own": 32, "everyone": 7}
     assert len(CASES) >= 20
 
 

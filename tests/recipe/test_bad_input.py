@@ -14,7 +14,7 @@ from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import Recipe, load, shipped
 from saddlepoint.views import VIEWS
-from saddlepoint.weightings import WEIGHTINGS
+from saddlepoint.weightings import RELABELLINGS, WEIGHTINGS
 from tests.recipe.telling import told
 
 GROUPED = {"networks": {"normalization": {"discriminator": "none"}}}
@@ -247,6 +247,7 @@ def test_a_mistyped_name_of_any_registry_finds_itself() -> None:
         "objective": OBJECTIVES,
         "penalties.both": PENALTIES,
         "weightings.generator": WEIGHTINGS,
+        "relabelling": RELABELLINGS,
         "views.0": VIEWS,
         "projections.generator": PROJECTIONS,
         "optimizers.generator": OPTIMIZERS,

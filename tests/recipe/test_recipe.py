@@ -18,7 +18,7 @@ from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import Recipe, load
 from saddlepoint.schedules import Linear
 from saddlepoint.views import VIEWS
-from saddlepoint.weightings import WEIGHTINGS
+from saddlepoint.weightings import RELABELLINGS, WEIGHTINGS
 from saddlepoint.yaml_reading import read_yaml
 from tests.recipe.telling import check_lines
 
@@ -33,6 +33,7 @@ SLOTS: list[tuple[str, Mapping[str, type[BaseModel]], str]] = [
     ("weightings.generator", WEIGHTINGS, "name"),
     ("weightings.discriminator_real", WEIGHTINGS, "name"),
     ("weightings.discriminator_fake", WEIGHTINGS, "name"),
+    ("relabelling", RELABELLINGS, "name"),
     ("views.0", VIEWS, "name"),
     ("projections.discriminator.0", PROJECTIONS, "name"),
     ("projections.generator.0", PROJECTIONS, "name"),
@@ -79,7 +80,7 @@ def read_back(recipe: Recipe) -> Recipe:
 
 
 def test_every_entry_of_every_registry_is_covered() -> None:
-    registries = (DATA, NETWORKS, OBJECTIVES, PENALTIES, WEIGHTINGS, VIEWS, PROJECTIONS, OPTIMIZERS, COMBINERS, RATES)
+    registries = (DATA, NETWORKS, OBJECTIVES, PENALTIES, WEIGHTINGS, RELABELLINGS, VIEWS, PROJECTIONS, OPTIMIZERS, COMBINERS, RATES)
     assert {name for _, name, _ in ENTRIES} == {name for registry in registries for name in registry}
     assert len(ENTRIES) >= 9 + 3 + 4 + 3 * 5 + 3 * 2 + 2 * 1 + 2 * 3 + 1
 

@@ -18,6 +18,7 @@ NAMES = [
     "dcgan",
     "diffaugment",
     "dragan",
+    "fargan",
     "gan",
     "hinge",
     "hinge-sdp",
@@ -30,6 +31,7 @@ NAMES = [
     "r1",
     "sn-gan",
     "sn-gan-sdp",
+    "top-k",
     "wegan",
     "wegan-non-saturating",
     "wgan",
@@ -46,7 +48,7 @@ def paper_line(name: str) -> list[str]:
 
 def test_all_are_there() -> None:
     assert sorted(shipped()) == sorted(NAMES)
-    assert len(NAMES) == 26
+    assert len(NAMES) == 28
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -41,12 +41,15 @@ class Case:
 
 # What an entry does only under other settings than its own, and what must begin early to do anything in so few updates.
 BEGUN = {"weight": {"name": "after", "start": 1, "value": 0.5}}
+TOP_K = {"name": "top-k", "gamma": 0.9, "period": 2}
 AT_ONCE = {"every": 2, "images": 100, "target": -0.9}
 MORE: dict[str, dict[str, Any]] = {
     "sdp": {
         "penalties.both.0": {"name": "sdp", "k": 3, **BEGUN},
         "penalties.both.1": {"name": "sdp", "select": "random", "neighbour": "random", **BEGUN},
     },
+    "top-k": {f"weightings.{side}": TOP_K for side in ("generator", "discriminator_real", "discriminator_fake")},
+    "fake-can-be-real": {"relabelling": {"name": "fake-can-be-real", "share": 0.4}},
     "diffaugment": {**SMALL_IMAGES, "views.0": {"name": "diffaugment"}},
     "ada-lite": {**SMALL_IMAGES, "views.0": {"name": "ada-lite", **AT_ONCE}},
     "adaptive-instance-noise": {"views.0": {"name": "adaptive-instance-noise", **AT_ONCE}},

@@ -42,7 +42,10 @@ VALUES: dict[str, tuple[float, float]] = {
     "lr": (1e-3, 4e-3),
     "margin": (0.0, 0.001),
     "momentum": (0.0, 0.6),
+    "gamma": (0.9, 0.5),
     "most": (0.1, 0.85),
+    "nu": (0.2, 0.8),
+    "share": (0.2, 0.6),
     "real": (1.0, 2.0),
     "sigma": (0.1, 0.4),
     "target": (1.0, 0.5),
@@ -55,7 +58,8 @@ OWN_VALUES: dict[tuple[str, str], tuple[float, float]] = {
     (name, "target"): (-0.9, 1.0) for name in ("ada-lite", "adaptive-instance-noise")
 }
 BESIDE: dict[str, dict[str, Any]] = dict.fromkeys(("ada-lite", "adaptive-instance-noise"), AT_ONCE) | {
-    "lecam": {"weight": 0.5, "start": 2}
+    "lecam": {"weight": 0.5, "start": 2},
+    "top-k": {"gamma": 0.7, "period": 2, "nu": 0.3},
 }
 # Of the sections that hold no method.
 SECTIONS: dict[str, tuple[float, float]] = {
@@ -82,9 +86,9 @@ VARIED: list[Varied] = [(entry.room, entry.name, field) for entry in registered(
 
 def test_how_many() -> None:
     # LSGAN 3, BEGAN 2; six gradient penalties of 2, LeCam 2, SDP, drift, historical averaging and orthogonal 1, CT 3; WeGAN 1,
-    # importance weights 2; views 3, 1, 4; Adam 5, RMSProp 5, SGD 3, the optimistic two 1 and 4; clipping 1; aw-GAN 4.
+    # importance weights 2, top-k 2; relabelling 1; views 3, 1, 4; Adam 5, RMSProp 5, SGD 3, the optimistic two 1 and 4; clipping 1; aw-GAN 4.
     penalties = 6 * 2 + 2 + 4 + 3
-    assert len(VARIED) == len(set(VARIED)) == 5 + penalties + (1 + 2) + (3 + 1 + 4) + (5 + 5 + 3 + 1 + 4) + 1 + 4
+    assert len(VARIED) == len(set(VARIED)) == 5 + penalties + (1 + 2 + 2) + 1 + (3 + 1 + 4) + (5 + 5 + 3 + 1 + 4) + 1 + 4
     assert {field for _, _, field in VARIED} == set(VALUES)
 
 

@@ -14,7 +14,9 @@ from saddlepoint.rounds import Sides
 from saddlepoint.weightings import WEIGHTINGS
 from saddlepoint.weightings.weighting import Weighting
 
+# Top-k begins as the plain mean; what it does later has tests of its own.
 FORMS: dict[str, Weighting] = {
+    "top-k": WEIGHTINGS["top-k"](),
     "wegan": WEIGHTINGS["wegan"](),
     "wegan standardized": WEIGHTINGS["wegan"](squash="standardized", eta=0.1),
     "wegan minmax": WEIGHTINGS["wegan"](squash="minmax", eta=0.1),
@@ -38,7 +40,9 @@ def _seed() -> None:
 def papers(form: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """The weights of sum 1 as the papers print them."""
     logistic = 1 / (1 + np.exp(-scores))
-    if form.startswith("wegan"):
+    if form == "top-k":
+        weights = np.ones_like(scores)
+    elif form.startswith("wegan"):
         record: Any = FORMS[form]
         judged = {
             "sigmoid": logistic,
@@ -57,7 +61,7 @@ def papers(form: str, scores: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def test_every_weighting_has_a_form_here() -> None:
     assert {type(form).name for form in FORMS.values()} == set(WEIGHTINGS)
-    assert len(WEIGHTINGS) == 2
+    assert len(WEIGHTINGS) == 3
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -313,7 +317,11 @@ def test_one_family() -> None:
 
 
 def test_who_needs_a_probability() -> None:
-    assert {name: weighting.needs_probability for name, weighting in WEIGHTINGS.items()} == {"wegan": False, "importance": True}
+    assert {name: weighting.needs_probability for name, weighting in WEIGHTINGS.items()} == {
+        "wegan": False,
+        "importance": True,
+        "top-k": False,
+    }
 
 
 @pytest.mark.parametrize("name", WEIGHTINGS)

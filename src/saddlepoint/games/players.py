@@ -12,7 +12,8 @@ from saddlepoint.games.gradients import Apart, Losses, differentiate
 from saddlepoint.games.shares import Share
 from saddlepoint.objectives.objective import Objective
 from saddlepoint.penalties.penalty import Penalty
-from saddlepoint.rounds import Clock, Mover, Need, Round, Scores, Side, Sides, State, Term, present
+from saddlepoint.rounds import BOTH, Clock, Mover, Need, Round, Scores, Side, Sides, State, Term, present
+from saddlepoint.weightings.relabelling import Relabelling, counted, relabelled
 from saddlepoint.weightings.weighting import Weighting
 
 
@@ -39,6 +40,7 @@ class Player:
     Args:
         loss: the objective's side of this player, from scores to per-sample losses by side.
         weightings: how a side's per-sample losses become one; a side without one takes the plain mean.
+        relabelling: which fakes the loss counts among the reals; None for none.
         penalties: added to the loss, each times its weight; one whose weight is 0 this turn runs no pass.
         shares: who steps the parameters.
         states: what the terms remember, by key; the game's, shared by its players.
@@ -55,6 +57,7 @@ class Player:
     states: dict[str, State]
     leading: tuple[int, ...] = ()
     weightings: Mapping[Side, Weighting] = field(default_factory=dict)
+    relabelling: Relabelling | None = None
     penalties: Sequence[Penalty] = ()
     clip: float | Tensor | None = None
     apart: Apart | None = None
@@ -102,8 +105,12 @@ class Player:
         round.mover = self.name
         round.prefix = f"{self.name}/"
         sides = self.loss(round.scores, self.states["objective"])
+        sides, moved = self._relabelled(sides, round)
         by_side: dict[Side, Tensor | None] = {"real": sides.real, "fake": sides.fake}
         means = {side: self._mean(side, losses, round) for side, losses in by_side.items() if losses is not None}
+        if moved is not None:
+            means["real"] = means["real"] + moved
+            round.record("loss real", means["real"])
         penalties = []
         for number, penalty, weight in self.due(round.clock):
             label = self._label(number, penalty)
@@ -159,10 +166,26 @@ class Player:
             parameter.grad = None
         self.updates += 1
 
+    def _relabelled(self, sides: Sides, round: Round) -> tuple[Sides, Tensor | None]:
+        """Losses by side, without the fakes that count as real this turn, and the mean of those, if there are any."""
+        share = 0.0 if self.relabelling is None else self.relabelling.share(round.clock["generator"])
+        if self.relabelling is None or not _counts(share):
+            return sides, None
+        real, fake = (present(round.scores, side) for side in BOTH)
+        everyones = round.everyone(fake.detach())
+        count = counted(share, everyones.shape[-1])
+        moved = round.own(self.relabelling(everyones, count))
+        as_real = self.loss(Sides(real=fake, fake=real), self.states["objective"]).real
+        assert as_real is not None
+        n, m = (scores.shape[-1] * round.streams.processes.world for scores in (real, fake))
+        losses = relabelled(sides, as_real, moved, count, n, m)
+        return Sides(losses.real, losses.fake), losses.moved.mean(-1)
+
     def _mean(self, side: Side, losses: Tensor, round: Round) -> Tensor:
         if side in self.weightings:
             scores = round.everyone(present(round.scores, side))
-            weights = self.weightings[side](scores, self.states[self._weighting_key(side)])
+            weighting, state = self.weightings[side], self.states[self._weighting_key(side)]
+            weights = weighting(scores, {**state, **weighting.scheduled(round.clock)})
             losses = round.own(weights) * losses
         mean = losses.mean(-1)
         round.record(f"loss {side}", mean)

@@ -23,6 +23,7 @@ from saddlepoint.recipe import Recipe
 from saddlepoint.rounds import InputGradient, LatentGradient, Mover, Side, State
 from saddlepoint.streams import Streams
 from saddlepoint.training.side_by_side import Place, one_or_all, placing, side_by_side
+from saddlepoint.weightings.relabelling import Relabelling
 from saddlepoint.weightings.weighting import Weighting
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.float32, "float64": torch.float64}
@@ -157,6 +158,7 @@ def build_game(
             states=states,
             leading=leading,
             weightings=_weightings(members, name, place),
+            relabelling=_relabelling(members, place) if name == "discriminator" else None,
             penalties=_penalties(members, name, place),
             clip=one_or_all(clips, place),
             apart=_apart(members, name, place),
@@ -195,6 +197,11 @@ def _apart(members: Sequence[Recipe], player: Mover, place: Place) -> Apart | No
     named = [getattr(member.gradients.combine, player, None) for member in members]
     alike: list[Combiner] = [combiner for combiner in named if combiner is not None]
     return Apart(side_by_side(alike, place)) if alike else None
+
+
+def _relabelling(members: Sequence[Recipe], place: Place) -> Relabelling | None:
+    alike = [member.relabelling for member in members if member.relabelling is not None]
+    return side_by_side(alike, place) if alike else None
 
 
 def _penalties(members: Sequence[Recipe], player: Mover, place: Place) -> tuple[Penalty, ...]:

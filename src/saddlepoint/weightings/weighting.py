@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.processes import Rule
-from saddlepoint.rounds import EMPTY, Meaning, State, Term
+from saddlepoint.rounds import EMPTY, Clock, Meaning, State, Term
 
 
 class Weighting(Term):
@@ -26,6 +26,10 @@ class Weighting(Term):
     if TYPE_CHECKING:
 
         def __init__(self, **fields: Any) -> None: ...
+
+    def scheduled(self, clock: Clock) -> State:
+        """What its schedules say this turn, `[*]` or `[*, 1]` by name: handed to the call with the state."""
+        return EMPTY
 
     @abstractmethod
     def __call__(self, scores: Tensor, state: State = EMPTY) -> Tensor:
