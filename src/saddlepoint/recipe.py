@@ -63,6 +63,9 @@ from saddlepoint.validation import (
     validated,
 )
 from saddlepoint.views import VIEWS
+from saddlepoint.views.view import View
+from saddlepoint.weightings.relabelling import Relabelling
+from saddlepoint.weightings.weighting import Weighting
 from saddlepoint.yaml_reading import LARGEST_INTEGER, one_line, read_yaml_file, write_yaml
 
 SHIPPED = Path(__file__).parent / "recipes"

@@ -42,7 +42,6 @@ VALUES: dict[str, tuple[float, float]] = {
     "lr": (1e-3, 4e-3),
     "margin": (0.0, 0.001),
     "momentum": (0.0, 0.6),
-    "gamma": (0.9, 0.5),
     "most": (0.1, 0.85),
     "nu": (0.2, 0.8),
     "share": (0.2, 0.6),
@@ -86,7 +85,8 @@ VARIED: list[Varied] = [(entry.room, entry.name, field) for entry in registered(
 
 def test_how_many() -> None:
     # LSGAN 3, BEGAN 2; six gradient penalties of 2, LeCam 2, SDP, drift, historical averaging and orthogonal 1, CT 3; WeGAN 1,
-    # importance weights 2, top-k 2; relabelling 1; views 3, 1, 4; Adam 5, RMSProp 5, SGD 3, the optimistic two 1 and 4; clipping 1; aw-GAN 4.
+    # importance weights 2, top-k 2; relabelling 1; views 3, 1, 4; Adam 5, RMSProp 5, SGD 3,
+    # the optimistic two 1 and 4; clipping 1; aw-GAN 4.
     penalties = 6 * 2 + 2 + 4 + 3
     assert len(VARIED) == len(set(VARIED)) == 5 + penalties + (1 + 2 + 2) + 1 + (3 + 1 + 4) + (5 + 5 + 3 + 1 + 4) + 1 + 4
     assert {field for _, _, field in VARIED} == set(VALUES)

@@ -1,11 +1,12 @@
 """How strongly a view acts, led by how sure the discriminator is of the reals (Karras et al. 2020)."""
 
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from pydantic import Field
 
-from saddlepoint.rounds import Round, State
+from saddlepoint.rounds import Meaning, Round, State
 from saddlepoint.views.view import View
 
 
@@ -16,6 +17,8 @@ class Adaptive(View):
     scores of reals since the last change; then p is held between 0 and `most`. A discriminator that knows its training images says
     "real" of nearly all of them, r goes to 1, and p rises. Where several processes share a batch, r is of everyone's reals.
     """
+
+    reads_scores_as: ClassVar[Meaning | None] = "realness"
 
     target: float = Field(default=0.6, ge=-1, le=1, description="the r at which p stays")
     every: int = Field(default=4, ge=1, description="discriminator turns between two changes of p")

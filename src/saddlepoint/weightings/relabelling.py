@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 from torch import Tensor
 
 from saddlepoint.processes import Rule
-from saddlepoint.rounds import Sides, Term
+from saddlepoint.rounds import Meaning, Sides, Term
 from saddlepoint.schedules import Schedule, highest, lowest
 
 
@@ -31,6 +31,7 @@ class Relabelling(Term):
 
     name: ClassVar[str]
     reads: ClassVar[Rule] = "everyone"
+    reads_scores_as: ClassVar[Meaning | None] = "realness"
 
     share: Share
 
