@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from saddlepoint.games.players import Turn
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import EMPTY, Example, Judgement, Learned, Mover, Round, State
 from saddlepoint.streams import Streams
@@ -159,6 +160,17 @@ def test_each_player_remembers_its_own_parameters() -> None:
         last = {name: p.detach() for name, p in session.game.players[mover].parameters.items()}
         whole = {name: torch.stack([was[name] for was in [*entered, last]]).mean(0) for name in last}
         torch.testing.assert_close(means_of(session, mover), whole, rtol=0, atol=1e-12)
+
+
+def test_in_a_turn_of_both_each_remembers_its_own() -> None:
+    session = session_of(recipe_with(None, {"penalties.both.0": AVERAGED}))
+    entered = {
+        mover: {name: p.detach().clone() for name, p in player.parameters.items()} for mover, player in session.game.players.items()
+    }
+    session.trainer.step(Turn(("discriminator", "generator")))
+    for mover, player in session.game.players.items():
+        half = {name: (entered[mover][name] + p.detach()) / 2 for name, p in player.parameters.items()}
+        torch.testing.assert_close(means_of(session, mover), half, rtol=0, atol=1e-12)
 
 
 def test_it_remembers_also_in_the_turns_in_which_it_is_not_due() -> None:
