@@ -43,9 +43,12 @@ SMALL: dict[str, dict[str, Any]] = {
     "resnet": {"family": "resnet", "width": 4, "latent": 4},
     "autoencoder": {"family": "autoencoder", "width": 4, "latent": 4},
     "mlp-autoencoder": MLP | {"family": "mlp-autoencoder"},
+    "sn-cnn": {"family": "sn-cnn", "width": 4, "latent": 4},
+    "robustness": {"family": "robustness", "width": 8, "latent": 4},
 }
 # For what needs images, and over replicas too.
 SMALL_IMAGES: dict[str, Any] = {"data": {"name": "digits", "resolution": 8}, "networks": MLP | {"latent": 3}}
+RESOLUTIONS = {"robustness": 32}
 POINTS = EightGaussians().open()
 
 Method = tuple[str, str]
@@ -74,7 +77,7 @@ def recipe_with(method: Method | None = None, fields: Mapping[str, Any] = Mappin
     if method is not None and method[0] == "networks":
         raw["networks"], raw["objective"] = SMALL[method[1]], judging(NETWORKS[method[1]])
         if not NETWORKS[method[1]].stacks:
-            raw["data"] = {"name": "digits", "resolution": 16}
+            raw["data"] = {"name": "digits", "resolution": RESOLUTIONS.get(method[1], 16)}
     elif method is not None:
         if method[0] == "objectives":
             raw["networks"] = judged_by(OBJECTIVES[method[1]])

@@ -32,9 +32,12 @@ PASSES: dict[str, tuple[int, int]] = {
     "lsgan-sdp": (2, 2),
     "optimistic-adam": (3, 1),
     "r1": (2, 1),
+    "robustness": (3, 1),
     "sn-gan": (2, 1),
+    "sn-gan-cnn": (2, 1),
     "sn-gan-sdp": (2, 2),
     "top-k": (2, 1),
+    "ttur": (2, 1),
     "wegan": (1, 1),
     "wegan-non-saturating": (2, 1),
     "wgan": (2, 1),
@@ -49,7 +52,7 @@ PLANE = (2,)
 
 def test_how_many() -> None:
     assert sorted(PASSES) == sorted(shipped())
-    assert len(PASSES) == 28
+    assert len(PASSES) == 31
 
 
 @pytest.mark.parametrize("name", PASSES)
@@ -98,3 +101,16 @@ def test_the_papers_networks_are_built(name: str) -> None:
     images = generator(streams.normal("latents", 2, recipe.networks.latent))
     assert images.shape == (2, *shape)
     assert discriminator(images).shape == (2,)
+
+
+def test_two_time_scales_are_two_rates_and_nothing_else() -> None:
+    """With the rates and betas of the recipe it is made of, it is that recipe to the bit."""
+    optimizers = load("sn-gan").to_mapping()["optimizers"]
+    assert optimizers["generator"] == optimizers["discriminator"]
+    same, base = load("ttur", {"optimizers": optimizers}), load("sn-gan")
+    assert same.to_mapping() == base.to_mapping()
+    equal, plain, apart = (session_of(recipe.to_mapping()) for recipe in (same, base, load("ttur")))
+    assert differing(kept(play(equal, 2)), kept(play(plain, 2))) == []
+    assert differing(kept(plain), kept(play(apart, 2)))
+    rates = [load("ttur").to_mapping()["optimizers"][player]["lr"] for player in ("generator", "discriminator")]
+    assert rates == [1e-4, 4e-4]

@@ -33,6 +33,7 @@ def test_parameter_counts_of_the_32_px_networks() -> None:
     [
         (16, [16, 16], [8, 8, 8]),
         (32, [16, 16, 16], [8, 8, 8, 8]),
+        (48, [16, 8, 4], [4, 8, 16, 32, 64]),
         (64, [32, 16, 8, 4], [4, 8, 16, 32, 64]),
     ],
 )
@@ -44,7 +45,8 @@ def test_widths_of_the_blocks(resolution: int, up: list[int], down: list[int]) -
     assert isinstance(first, FirstBlock)
     assert [first.convolution2.weight.shape[0], *(block.convolution2.weight.shape[0] for block in blocks)] == down
     assert all(block.convolution1.weight.shape[0] == block.convolution1.weight.shape[1] for block in blocks)
-    assert generator.get_parameter("body.project.linear.weight").shape[0] == 16 * (64 if resolution == 64 else 16)
+    inputs = {48: 6 * 6 * 32, 64: 4 * 4 * 64}.get(resolution, 4 * 4 * 16)
+    assert generator.get_parameter("body.project.linear.weight").shape[0] == inputs
 
 
 def test_the_generators_width_may_be_given_apart() -> None:

@@ -11,7 +11,7 @@ from saddlepoint.networks.layer_normalization import LayerNorm
 from saddlepoint.networks.spectral_normalization import SpectralNorm
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.weightings.wegan import SQUASHES
-from tests.battery.games import METHODS, SMALL, Method, asked_by, recipe_with, slots_of
+from tests.battery.games import METHODS, RESOLUTIONS, SMALL, Method, asked_by, recipe_with, slots_of
 from tests.processes.games import Played, farthest, play, play_alone, play_apart
 from tests.processes.group import Group
 
@@ -46,6 +46,8 @@ def sdp(**fields: Any) -> dict[str, Any]:
 
 
 DIGITS = {"name": "digits", "resolution": 16}
+# The first features of seven layers are small, and their inverse squares magnify rounding.
+SCALES = {"sn-cnn": "unit"}
 CASES: dict[str, dict[str, Any]] = {
     "began, plateau": {
         "objective": {"name": "began", "lambda_k": 0.1},
@@ -76,7 +78,14 @@ CASES: dict[str, dict[str, Any]] = {
     "wegan, attached": weighted({"name": "wegan", "attached": True}),
     **{f"wegan, {squash}": weighted({"name": "wegan", "squash": squash}) for squash in SQUASHES},
     "importance, clipped": weighted({"name": "importance", "clip": 1.5, "temperature": 2.0}),
-    **{f"digits, {name}": {"data": DIGITS, "networks": SMALL[name], **sdp()} for name in ("dcgan", "resnet")},
+    **{
+        f"digits, {name}": {
+            "data": DIGITS | {"resolution": RESOLUTIONS.get(name, 16)},
+            "networks": SMALL[name],
+            **sdp(normalization=SCALES.get(name, "squared")),
+        }
+        for name in ("dcgan", "resnet", "sn-cnn", "robustness")
+    },
 }
 
 
@@ -115,7 +124,7 @@ def normalization_rule(family: str) -> str:
 
 def test_how_many() -> None:
     assert len(METHODS) == len(RULES) >= 5 + 6 + 2 + 6 + 3 + 1 + 1 + 1
-    assert {rule: sum(found == rule for found in RULES.values()) for rule in set(RULES.values())} == {"own": 32, "everyone": 7}
+    assert {rule: sum(found == rule for found in RULES.values()) for rule in set(RULES.values())} == {"own": 34, "everyone": 7}
     assert len(CASES) >= 20
 
 

@@ -9,12 +9,16 @@ from saddlepoint.networks.mlp import Mlp
 from saddlepoint.networks.mlp_autoencoder import MlpAutoencoder
 from saddlepoint.networks.network import Networks
 from saddlepoint.networks.resnet import Resnet
+from saddlepoint.networks.robustness import Robustness
+from saddlepoint.networks.sn_cnn import SnCnn
 from saddlepoint.rounds import Record
 
 NETWORKS: dict[str, type[Networks]] = {
     "mlp": Mlp,
     "dcgan": Dcgan,
     "resnet": Resnet,
+    "sn-cnn": SnCnn,
+    "robustness": Robustness,
     "dirac": Dirac,
     "autoencoder": Autoencoder,
     "mlp-autoencoder": MlpAutoencoder,

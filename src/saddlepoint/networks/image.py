@@ -1,4 +1,4 @@
-"""What the convolutional families share: which images they take, and the way from a latent to 4x4."""
+"""What the convolutional families share: which images they take, and the way from a latent to the first square of features."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -17,15 +17,16 @@ AnyAttention = Annotated[SelfAttention, Chosen({"self-attention": SelfAttention}
 
 
 class Projection(nn.Module):
-    """A linear layer from latents `[n, latent]` to `[n, channels, 4, 4]`."""
+    """A linear layer from latents `[n, latent]` to `[n, channels, side, side]`."""
 
-    def __init__(self, layers: Layers, latent: int, channels: int, *, bias: bool) -> None:
+    def __init__(self, layers: Layers, latent: int, channels: int, *, bias: bool, side: int = FIRST_SIDE) -> None:
         super().__init__()
-        self.linear = layers.linear(latent, channels * FIRST_SIDE**2, bias=bias, place="first")
+        self.side = side
+        self.linear = layers.linear(latent, channels * side**2, bias=bias, place="first")
 
     def forward(self, latents: Tensor) -> Tensor:
         flat: Tensor = self.linear(latents)
-        return flat.reshape(len(latents), -1, FIRST_SIDE, FIRST_SIDE)
+        return flat.reshape(len(latents), -1, self.side, self.side)
 
 
 def image_problems(family: str, shape: int | Sequence[int], resolutions: Sequence[int]) -> list[str]:

@@ -148,6 +148,7 @@ class TransposedConvolution(Weighted):
         *,
         stride: int = 1,
         padding: int = 0,
+        output_padding: int = 0,
         bias: bool = True,
         spectral: bool = False,
         scaling: MakeScaling | None = None,
@@ -158,12 +159,13 @@ class TransposedConvolution(Weighted):
         super().__init__(shape, taps, (), bias=bias, spectral=spectral, scaling=scaling, device=device, dtype=dtype)
         self.stride = stride
         self.padding = padding
+        self.output_padding = output_padding
 
     def matrix(self) -> Tensor:
         return self.weight.transpose(0, 1).flatten(1)
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.conv_transpose2d(x, self.effective_weight(), self.bias, self.stride, self.padding)
+        return F.conv_transpose2d(x, self.effective_weight(), self.bias, self.stride, self.padding, self.output_padding)
 
 
 @dataclass(frozen=True)
@@ -232,6 +234,7 @@ class Layers:
         *,
         stride: int = 1,
         padding: int = 0,
+        output_padding: int = 0,
         bias: bool = True,
         place: Place = "hidden",
     ) -> TransposedConvolution:
@@ -241,6 +244,7 @@ class Layers:
             kernel,
             stride=stride,
             padding=padding,
+            output_padding=output_padding,
             bias=bias and self.norm.offset(place),
             spectral=self.norm.spectral,
             scaling=self._scaling(place),

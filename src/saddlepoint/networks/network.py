@@ -221,7 +221,7 @@ class Networks(Record):
 
     @model_validator(mode="after")
     def _normalizations_suit_their_players(self) -> "Networks":
-        reasons = {player: self.refusal(self._norm(player), player) for player in PLAYERS}
+        reasons = {player: self.refusal(self.norm_of(player), player) for player in PLAYERS}
         problems = [Problem(("normalization", player), reason) for player, reason in reasons.items() if reason is not None]
         if problems:
             raise Problems(problems)
@@ -235,9 +235,10 @@ class Networks(Record):
 
     def batch_normalized(self, player: Mover) -> bool:
         """Whether the normalisation of a player couples the samples of its batch."""
-        return self._norm(player).couples_batch(player)
+        return self.norm_of(player).couples_batch(player)
 
-    def _norm(self, player: Mover) -> Normalization:
+    def norm_of(self, player: Mover) -> Normalization:
+        """What normalises a player."""
         return self.normalization.generator if player == "generator" else self.normalization.discriminator
 
     @property

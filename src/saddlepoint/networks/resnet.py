@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from saddlepoint.networks.activations import relu
 from saddlepoint.networks.attention import Attended
 from saddlepoint.networks.batch_normalization import BatchNormalization
-from saddlepoint.networks.image import FIRST_SIDE, AnyAttention, Projection, image_problems, refuse
+from saddlepoint.networks.image import AnyAttention, Projection, image_problems, refuse
 from saddlepoint.networks.initialization import initialize
 from saddlepoint.networks.laws import Constant, Law, Uniform
 from saddlepoint.networks.layers import Layers, Weighted
@@ -32,10 +32,10 @@ from saddlepoint.networks.spectral_normalization import SpectralNormalization
 from saddlepoint.streams import Streams
 
 # Channels into the generator's first block and out of each: quarters of its width, by resolution.
-GENERATOR_QUARTERS = {16: (4, 4, 4), 32: (4, 4, 4, 4), 64: (16, 8, 4, 2, 1)}
+GENERATOR_QUARTERS = {16: (4, 4, 4), 32: (4, 4, 4, 4), 48: (8, 4, 2, 1), 64: (16, 8, 4, 2, 1)}
 # Channels out of each of the discriminator's blocks, in halves of its width; and how many of the blocks halve the side.
-DISCRIMINATOR_HALVES = {16: (2, 2, 2), 32: (2, 2, 2, 2), 64: (1, 2, 4, 8, 16)}
-DISCRIMINATOR_DOWN = {16: 1, 32: 2, 64: 5}
+DISCRIMINATOR_HALVES = {16: (2, 2, 2), 32: (2, 2, 2, 2), 48: (1, 2, 4, 8, 16), 64: (1, 2, 4, 8, 16)}
+DISCRIMINATOR_DOWN = {16: 1, 32: 2, 48: 4, 64: 5}
 
 
 class ResnetNormalizations(Normalizations):
@@ -50,20 +50,21 @@ class Resnet(Networks):
 
     At 32 px the generator is linear -> 4x4x256, three up-blocks of 256, normalisation, ReLU, 3x3 convolution, tanh; the
     discriminator an optimised down-block of 128, a down-block of 128, two plain blocks of 128, ReLU, the *sum* over space, and a
-    linear layer without bias. 16 px has one up-block and one down-block fewer. At 64 px the generator goes 1024, 512, 256, 128, 64
-    and the discriminator 64, 128, 256, 512, 1024, every block halving the side. Weights start Xavier uniform, gain sqrt 2 in the
-    blocks' 3x3 convolutions and 1 elsewhere; biases 0.
+    linear layer without bias. 16 px has one up-block and one down-block fewer. At 48 px the generator goes 6x6x512, 256, 128, 64
+    and the discriminator 64, 128, 256, 512, each halving the side, then a plain 1024. At 64 px the generator goes 1024, 512, 256,
+    128, 64 and the discriminator 64, 128, 256, 512, 1024, every block halving the side. Weights start Xavier uniform, gain sqrt 2
+    in the blocks' 3x3 convolutions and 1 elsewhere; biases 0.
 
     Features are what leaves each block's sum. No leading replica axes.
 
-    Source: Miyato et al. 2018, "Spectral normalization for generative adversarial networks", tables 3 and 4.
+    Source: Miyato et al. 2018, "Spectral normalization for generative adversarial networks", tables 3 to 5.
 
     >>> import torch
     >>> record = Resnet(width=4)
     >>> record.discriminator((3, 32, 32), Streams(0))(torch.zeros(5, 3, 32, 32)).shape
     torch.Size([5])
     >>> record.problems(128)
-    ['resnet makes square images of 16, 32 or 64 px, not 128 x 128: set data.resolution to 64']
+    ['resnet makes square images of 16, 32, 48 or 64 px, not 128 x 128: set data.resolution to 64']
     """
 
     family: ClassVar[str] = "resnet"
@@ -100,17 +101,18 @@ class Resnet(Networks):
         if self.attention is None or problems:
             return problems
         resolution = shape if isinstance(shape, int) else shape[-1]
-        return self.attention.problems(self.family, sorted(set(_sides(resolution)) & {FIRST_SIDE * 2**stage for stage in range(6)}))
+        return self.attention.problems(self.family, sorted(set(_sides(resolution)) & set(_up_sides(resolution))))
 
     def generator(self, shape: Sequence[int], streams: Streams) -> Generator:
         refuse(self, shape, streams)
         layers = Layers.of("generator", self.normalization.generator, streams)
         quarter = (self.generator_width or 2 * self.width) // 4
         widths = [quarter * quarters for quarters in GENERATOR_QUARTERS[shape[-1]]]
-        body = OrderedDict[str, nn.Module](project=Projection(layers, self.latent, widths[0], bias=True))
+        side = shape[-1] >> (len(widths) - 1)
+        body = OrderedDict[str, nn.Module](project=Projection(layers, self.latent, widths[0], bias=True, side=side))
         for number, (before, after) in enumerate(pairwise(widths), 1):
             body[f"block_{number}"] = UpBlock(layers, before, after)
-            if self.attention is not None and self.attention.at == FIRST_SIDE * 2**number:
+            if self.attention is not None and self.attention.at == side << number:
                 body["attention"] = self.attention.layer(layers, after)
         body["normalize"] = layers.normalization(widths[-1])
         body["relu"] = layers.activation(widths[-1], nn.ReLU())
@@ -218,6 +220,11 @@ class SummedHead(LastLayer):
     def forward(self, x: Tensor, twice: bool = False) -> Tensor:
         scores: Tensor = self.linear(self.enters(x, twice))
         return scores
+
+
+def _up_sides(resolution: int) -> list[int]:
+    """Of what leaves each of the generator's blocks, the last one first."""
+    return [resolution >> number for number in range(len(GENERATOR_QUARTERS[resolution]) - 1)]
 
 
 def _sides(resolution: int) -> list[int]:
