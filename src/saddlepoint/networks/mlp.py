@@ -181,6 +181,7 @@ class Hidden(nn.Module):
 
 
 def laws(path: str, layer: nn.Module) -> dict[str, Law]:
+    """First weights and biases as torch's linear layers draw them; a normalisation's scale is 1 and its shift 0."""
     if isinstance(layer, Weighted):
         law = Uniform(1 / math.sqrt(layer.fan_in))
         return {"weight": law, "bias": law}
