@@ -25,7 +25,7 @@ from saddlepoint.objectives.objective import Objective
 from saddlepoint.overrides import Override, apply_overrides, read_overrides, set_value, value_at
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.penalties.sdp import SDP
-from saddlepoint.rounds import Features, InputGradient, LatentGradient, Mover, Record
+from saddlepoint.rounds import Features, InputGradient, LatentGradient, Mover, Record, Side
 from saddlepoint.schedules import Constant, Cosine, Linear, absences
 from saddlepoint.sections import (
     AnyRateRule,
@@ -474,6 +474,7 @@ def _with_schedules_closed(recipe: Recipe) -> Recipe:
             "relabelling": relabelling,
             "penalties": recipe.penalties.model_copy(update=penalties),
             "optimizers": recipe.optimizers.model_copy(update=optimizers),
+            "objective": _closed(recipe.objective, updates * steps),
         }
     )
 
@@ -691,11 +692,15 @@ def _check_scales(recipe: Recipe) -> Iterator[Problem]:
             yield Problem((*address, "weight"), f"{what}; give it, or set networks.normalization.discriminator to spectral")
 
 
+def _judges_each_by_itself(objective: type[Objective]) -> bool:
+    return objective.reads == "own" and not objective.pairs
+
+
 def _check_relabelling(recipe: Recipe) -> Iterator[Problem]:
-    if recipe.relabelling is None or recipe.objective.reads == "own":
+    if recipe.relabelling is None or _judges_each_by_itself(type(recipe.objective)):
         return
     what = f"{recipe.relabelling.name} gives a fake the loss of a real, and the losses of {recipe.objective.name} compare samples"
-    fitting = ", ".join(name for name, objective in OBJECTIVES.items() if objective.reads == "own")
+    fitting = ", ".join(name for name, objective in OBJECTIVES.items() if _judges_each_by_itself(objective))
     yield Problem(("relabelling",), f"{what}; choose an objective that judges each by itself ({fitting})")
 
 
@@ -716,7 +721,7 @@ def _check_views(recipe: Recipe) -> Iterator[Problem]:
 def _check_probabilities(recipe: Recipe) -> Iterator[Problem]:
     if recipe.objective.gives_probability:
         return
-    giving = ", ".join(name for name, objective in OBJECTIVES.items() if objective.gives_probability)
+    giving = ", ".join(name for name, objective in OBJECTIVES.items() if objective().gives_probability)
     cure = f"the scores of {recipe.objective.name} are not; choose an objective that gives them ({giving})"
     for side, weighting in recipe.weightings:
         if weighting is not None and weighting.needs_probability:
@@ -767,10 +772,33 @@ def _check_combiner(recipe: Recipe) -> Iterator[Problem]:
     yield Problem(("gradients", "combine", "discriminator"), f"{asked}, and those of {recipe.objective.name} {where}; {cure}")
 
 
+def _check_sides(recipe: Recipe) -> Iterator[Problem]:
+    """A weighting weighs losses, and pairs need as many reals as fakes."""
+    objective, batch, fakes = recipe.objective, recipe.schedule.batch, recipe.schedule.generator_batch
+    for field, (player, side) in WEIGHED.items():
+        weighting = getattr(recipe.weightings, field)
+        if weighting is not None and side not in objective.carries[player]:
+            what = f"{weighting.name} weighs the {player}'s losses of {side}s, and {objective.name} has none there"
+            instead = [other for other, (whose, which) in WEIGHED.items() if whose == player and which in objective.carries[whose]]
+            yield Problem(("weightings", field), f"{what}; leave it out, or weigh {', '.join(instead)}")
+    if objective.pairs and fakes is not None and fakes != batch:
+        what = f"{fakes} fakes, and {objective.name} compares each with a real of its own, of which there are {batch}"
+        yield Problem(("schedule", "generator_batch"), f"{what}; leave it out")
+
+
+# The losses that each field of `weightings` weighs.
+WEIGHED: Mapping[str, tuple[Mover, Side]] = {
+    "generator": ("generator", "fake"),
+    "discriminator_real": ("discriminator", "real"),
+    "discriminator_fake": ("discriminator", "fake"),
+}
+
+
 def _check_schedules(recipe: Recipe) -> Iterator[Problem]:
     records: list[tuple[Address, Record]] = [(("optimizers", player), record) for player, record in recipe.optimizers]
     records += [(("views", number), view) for number, view in enumerate(recipe.views)]
     records += [(("relabelling",), recipe.relabelling)] if recipe.relabelling is not None else []
+    records.append((("objective",), recipe.objective))
     for address, record in [*records, *recipe.penalties_with_addresses()]:
         for name, value in _changing(record):
             last = recipe.schedule.updates if value.last is None else value.last
@@ -817,7 +845,8 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"objective", "networks", "weightings", "penalties"}), _check_scores),
     (frozenset({"objective", "rates"}), _check_rates),
     (frozenset({"objective", "gradients"}), _check_combiner),
-    (frozenset({"optimizers", "penalties", "relabelling", "views", "schedule"}), _check_schedules),
+    (frozenset({"objective", "weightings", "schedule"}), _check_sides),
+    (frozenset({"objective", "optimizers", "penalties", "relabelling", "views", "schedule"}), _check_schedules),
     (frozenset({"device", "precision"}), _check_device),
     (frozenset({"measures"}), _check_measures),
     (frozenset({"measures", "networks", "seeds", "vary"}), _check_best),

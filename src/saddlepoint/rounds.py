@@ -228,6 +228,21 @@ class RoundScores:
         return self._round.judge("fake").scores
 
 
+class EveryonesScores:
+    """Everyone's scores of a round by side, `[*, world n]`; each is judged and gathered when first asked for, with gradient."""
+
+    def __init__(self, round: "Round") -> None:
+        self._round = round
+
+    @cached_property
+    def real(self) -> Tensor:
+        return self._round.everyone(self._round.scores.real)
+
+    @cached_property
+    def fake(self) -> Tensor:
+        return self._round.everyone(self._round.scores.fake)
+
+
 class Round:
     """What one turn knows. Each piece is computed when first asked for, and only then.
 

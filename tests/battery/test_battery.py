@@ -7,9 +7,10 @@ import torch
 from torch import Tensor
 
 from saddlepoint.errors import InputError
+from saddlepoint.games.players import Player
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.penalties import PENALTIES
-from saddlepoint.recipe import load
+from saddlepoint.recipe import WEIGHED, load
 from saddlepoint.rounds import Example, Mover, Round
 from tests.battery.games import METHODS, Method, Passes, asked_by, differing, kept, play, recipe_with, session_of
 
@@ -17,16 +18,23 @@ every_method = pytest.mark.parametrize("method", METHODS, ids=" ".join)
 
 
 def test_how_many() -> None:
-    assert len(METHODS) == len(set(METHODS)) >= 5 + 5 + 2 + 5 + 3 + 1 + 1 + 1
+    assert len(METHODS) == len(set(METHODS)) >= 12 + 5 + 2 + 5 + 3 + 1 + 1 + 1
 
 
 # Batches
 
 
+def in_pairs(method: Method) -> bool:
+    """Whether it says that it needs as many reals as fakes."""
+    room, name = method
+    return room == "objectives" and OBJECTIVES[name].pairs
+
+
 @every_method
 @pytest.mark.parametrize(("batch", "generator_batch"), [(1, 1), (1, 3), (5, 2)])
 def test_it_trains_on_odd_batches(method: Method, batch: int, generator_batch: int) -> None:
-    session = session_of(recipe_with(method, {"schedule.batch": batch, "schedule.generator_batch": generator_batch}))
+    sizes = {"schedule.batch": batch, "schedule.generator_batch": batch if in_pairs(method) else generator_batch}
+    session = session_of(recipe_with(method, sizes))
     before = kept(session)
     play(session, 3)
     after = kept(session)
@@ -44,7 +52,7 @@ def test_one_sample_under_batch_norm_of_points_is_refused_by_name(player: str, s
         load(recipe_with(), {"networks.normalization": normalization, **sizes})
 
 
-@pytest.mark.parametrize("name", OBJECTIVES)
+@pytest.mark.parametrize("name", [name for name, record in OBJECTIVES.items() if record.reads == "own" and not record.pairs])
 @pytest.mark.parametrize(("reals", "fakes"), [(1, 1), (1, 4), (5, 3)])
 def test_a_batch_costs_the_mean_of_its_samples_alone(name: str, reals: int, fakes: int) -> None:
     """Each side by its own number: a mean over both together, or a broadcast of one over the other, is red."""
@@ -58,6 +66,48 @@ def test_a_batch_costs_the_mean_of_its_samples_alone(name: str, reals: int, fake
 
     singly = torch.stack([loss(real[i : i + 1], fake[j : j + 1]) for i in range(reals) for j in range(fakes)])
     torch.testing.assert_close(loss(real, fake), singly.mean(), rtol=1e-12, atol=1e-14)
+
+
+def test_a_batch_of_pairs_costs_the_mean_of_its_pairs_alone() -> None:
+    session = session_of(recipe_with(("objectives", "relativistic")))
+    real, fake = (session.source.batch(session.streams, 5).image for _ in range(2))
+    for player in session.game.players.values():
+
+        def loss(real: Tensor, fake: Tensor, player: Player = player) -> Tensor:
+            clock = {"discriminator": 0, "generator": 0}
+            round = Round(lambda: Example(real), lambda: Example(fake), session.game.judge, streams=session.streams, clock=clock)
+            return player.total(round)
+
+        singly = torch.stack([loss(real[i : i + 1], fake[i : i + 1]) for i in range(5)])
+        torch.testing.assert_close(loss(real, fake), singly.mean(), rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("name", [name for name, record in OBJECTIVES.items() if record.pairs])
+def test_unequal_sides_of_pairs_are_refused_in_one_line(name: str) -> None:
+    with pytest.raises(InputError) as refused:
+        load(recipe_with(None, {"objective": name}), ["batch=5", "generator_batch=3"])
+    (line,) = refused.value.problems
+    assert line.startswith(
+        f"schedule.generator_batch: 3 fakes, and {name} compares each with a real of its own, of which there are 5;"
+    )
+    assert load(recipe_with(None, {"objective": name}), ["batch=5", "generator_batch=5"]).schedule.generator_batch == 5
+
+
+@pytest.mark.parametrize("name", [name for name, record in OBJECTIVES.items() if record.reads_scores_as == "realness"])
+@pytest.mark.parametrize("field", WEIGHED)
+def test_a_weighting_of_losses_that_are_not_there_is_refused_in_one_line(name: str, field: str) -> None:
+    player, side = WEIGHED[field]
+    raw = recipe_with(None, {"objective": name}) | {"weightings": {field: "wegan"}}
+    if side in OBJECTIVES[name].carries[player]:
+        session = session_of(raw)
+        play(session, 1)
+        weighting = dict(load(raw).weightings)[field]
+        assert session.game.players[player].weightings == {side: weighting}
+        return
+    with pytest.raises(InputError) as refused:
+        load(raw)
+    (line,) = refused.value.problems
+    assert line.startswith(f"weightings.{field}: wegan weighs the {player}'s losses of {side}s, and {name} has none there; ")
 
 
 # Purity

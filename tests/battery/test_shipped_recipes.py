@@ -11,16 +11,19 @@ from saddlepoint.streams import Streams
 from tests.battery.games import Passes, differing, kept, play, session_of
 
 # Passes of the discriminator in one of its turns and in the generator's: one a side (for points one for both), one for
-# interpolates, one for SDP's reals, one for what a consistency term judges again.
+# interpolates, one for SDP's reals, one for what a consistency term judges again, one for the reals that the generator's loss
+# compares with.
 PASSES: dict[str, tuple[int, int]] = {
     "0-gp": (3, 1),
     "ada": (2, 1),
     "aw-gan": (2, 1),
     "began": (2, 1),
+    "bgan": (2, 1),
     "ct-gan": (4, 1),
     "dcgan": (2, 1),
     "diffaugment": (2, 1),
     "dragan": (3, 1),
+    "f-gan": (2, 1),
     "fargan": (2, 1),
     "gan": (2, 1),
     "hinge": (2, 1),
@@ -31,11 +34,17 @@ PASSES: dict[str, tuple[int, int]] = {
     "lsgan": (2, 1),
     "lsgan-sdp": (2, 2),
     "optimistic-adam": (3, 1),
+    "pu-gan": (2, 1),
     "r1": (2, 1),
+    "r3gan": (2, 2),
+    "rahinge": (2, 2),
+    "ralsgan": (2, 2),
+    "rasgan": (2, 2),
     "robustness": (3, 1),
     "sn-gan": (2, 1),
     "sn-gan-cnn": (2, 1),
     "sn-gan-sdp": (2, 2),
+    "softmax-gan": (2, 2),
     "top-k": (2, 1),
     "ttur": (2, 1),
     "wegan": (1, 1),
@@ -52,7 +61,7 @@ PLANE = (2,)
 
 def test_how_many() -> None:
     assert sorted(PASSES) == sorted(shipped())
-    assert len(PASSES) == 31
+    assert len(PASSES) == 39
 
 
 @pytest.mark.parametrize("name", PASSES)

@@ -23,7 +23,13 @@ from saddlepoint.views import VIEWS
 from saddlepoint.weightings import RELABELLINGS, WEIGHTINGS
 
 NAMES: dict[str, tuple[Mapping[str, type[Record]], set[str]]] = {
-    "objectives": (OBJECTIVES, {"vanilla", "lsgan", "hinge", "wasserstein"}),
+    "objectives": (
+        OBJECTIVES,
+        {
+            *("vanilla", "lsgan", "hinge", "wasserstein", "softmax", "one-sided-label-smoothing", "f-gan"),
+            *("relativistic", "relativistic-average", "pu-gan", "bgan"),
+        },
+    ),
     "penalties": (
         PENALTIES,
         {
@@ -113,12 +119,13 @@ def test_an_objective_in_a_strangers_loop(name: str) -> None:
     generator, discriminator, real = networks()
     objective = OBJECTIVES[name]()
     sides = objective.discriminator(Sides(discriminator(real), discriminator(generator(real))))
-    for side in (sides.real, sides.fake):
-        assert side is not None
-        assert side.shape == (32,)
+    for side in objective.carries["discriminator"]:
+        found = sides.real if side == "real" else sides.fake
+        assert found is not None
+        assert found.shape == (32,)
     torch.stack([side.mean() for side in sides if side is not None]).sum().backward()
     assert all(parameter.grad is not None for parameter in discriminator.parameters())
-    losses = objective.generator(Sides(fake=discriminator(generator(real)))).fake
+    losses = objective.generator(Sides(discriminator(real), discriminator(generator(real)))).fake
     assert losses is not None
     assert losses.shape == (32,)
 

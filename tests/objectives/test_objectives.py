@@ -23,7 +23,13 @@ FORMS: dict[str, Objective] = {
     "lsgan -1-1-0": OBJECTIVES["lsgan"](fake=-1, real=1, target=0),
     "hinge": OBJECTIVES["hinge"](),
     "wasserstein": OBJECTIVES["wasserstein"](),
+    "one-sided-label-smoothing": OBJECTIVES["one-sided-label-smoothing"](),
+    "bgan": OBJECTIVES["bgan"](),
+    "bgan cross-entropy": OBJECTIVES["bgan"](form="cross-entropy"),
 }
+
+# Whose tests are in files of their own.
+ELSEWHERE = {"softmax", "relativistic", "relativistic-average", "pu-gan", "f-gan"}
 
 # Formulas of the papers on plain numbers: (discriminator on real, on fake, generator on fake).
 FORMULAS: dict[str, tuple[Callable[[float], float], Callable[[float], float], Callable[[float], float]]] = {
@@ -37,6 +43,17 @@ FORMULAS: dict[str, tuple[Callable[[float], float], Callable[[float], float], Ca
     "lsgan -1-1-0": (lambda s: (s - 1) ** 2 / 2, lambda s: (s + 1) ** 2 / 2, lambda s: s**2 / 2),
     "hinge": (lambda s: max(0, 1 - s), lambda s: max(0, 1 + s), lambda s: -s),
     "wasserstein": (lambda s: -s, lambda s: s, lambda s: -s),
+    "one-sided-label-smoothing": (
+        lambda s: -0.9 * math.log(1 / (1 + math.exp(-s))) - 0.1 * math.log(1 - 1 / (1 + math.exp(-s))),
+        lambda s: math.log1p(math.exp(s)),
+        lambda s: math.log1p(math.exp(-s)),
+    ),
+    "bgan": (lambda s: math.log1p(math.exp(-s)), lambda s: math.log1p(math.exp(s)), lambda s: s * s),
+    "bgan cross-entropy": (
+        lambda s: math.log1p(math.exp(-s)),
+        lambda s: math.log1p(math.exp(s)),
+        lambda s: -0.5 * math.log(1 / (1 + math.exp(-s))) - 0.5 * math.log(1 - 1 / (1 + math.exp(-s))),
+    ),
 }
 
 
@@ -52,9 +69,9 @@ def sided(tensor: Tensor | None) -> Tensor:
 
 def test_every_objective_has_a_form_here() -> None:
     of_errors = {name for name, objective in OBJECTIVES.items() if objective.reads_scores_as == "error"}
-    assert {type(form).name for form in FORMS.values()} == set(OBJECTIVES) - of_errors
+    assert {type(form).name for form in FORMS.values()} | ELSEWHERE == set(OBJECTIVES) - of_errors
     assert of_errors == {"began"}
-    assert len(OBJECTIVES) == 5
+    assert len(OBJECTIVES) == 12
     assert FORMS.keys() == FORMULAS.keys()
 
 
@@ -137,8 +154,11 @@ def test_boundaries_and_probabilities() -> None:
         "lsgan -1-1-0": 0.0,
         "hinge": 0.0,
         "wasserstein": None,
+        "one-sided-label-smoothing": pytest.approx(math.log(0.9 / 1.1)),
+        "bgan": 0.0,
+        "bgan cross-entropy": 0.0,
     }
-    assert {name for name, objective in OBJECTIVES.items() if objective.gives_probability} == {"vanilla"}
+    assert {name for name, objective in OBJECTIVES.items() if objective().gives_probability} == {"vanilla", "bgan"}
 
 
 @pytest.mark.parametrize("form", [form for form, objective in FORMS.items() if objective.boundary is not None])
@@ -301,6 +321,76 @@ def test_wasserstein_of_two_points_under_clipping(theta: float) -> None:
         assert float(weight.detach().abs().max()) <= float(torch.tensor(0.01))
     losses = FORMS["wasserstein"].discriminator(Sides(weight * 0.0, weight * theta))
     assert float(-(sided(losses.real).mean() + sided(losses.fake).mean()).detach()) == pytest.approx(0.01 * abs(theta), rel=1e-6)
+
+
+# One-sided label smoothing
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_smoothing_by_nothing_is_vanilla_to_the_bit(dtype: torch.dtype) -> None:
+    real, fake = (torch.linspace(-30, 30, 61, dtype=dtype, requires_grad=True) for _ in range(2))
+    smoothed = OBJECTIVES["one-sided-label-smoothing"](target=1)
+    for player in ("discriminator", "generator"):
+        ours, vanilla = (getattr(objective, player)(Sides(real, fake)) for objective in (smoothed, FORMS["vanilla"]))
+        for one, other in zip(ours, vanilla, strict=True):
+            if other is None:
+                assert one is None
+                continue
+            assert torch.equal(one, other)
+            slopes = [torch.autograd.grad(losses.sum(), [real, fake], allow_unused=True) for losses in (one, other)]
+            assert all(torch.equal(a, b) if b is not None else a is None for a, b in zip(*slopes, strict=True))
+
+
+def test_smoothing_is_least_at_the_logit_of_its_target() -> None:
+    """At ln 9, where it is the entropy of .9."""
+
+    def loss(score: float) -> float:
+        s = torch.tensor([score], dtype=torch.float64)
+        return float(sided(FORMS["one-sided-label-smoothing"].discriminator(Sides(s, s)).real))
+
+    best = minimize_scalar(loss, bounds=(-3, 6), method="bounded", options={"xatol": 1e-10})
+    assert best.x == pytest.approx(math.log(9), abs=1e-6)
+    assert best.fun == pytest.approx(-0.9 * math.log(0.9) - 0.1 * math.log(0.1), abs=1e-12)
+
+
+@pytest.mark.parametrize(("target", "real", "fake"), [(0.9, 0.3, 0.9), (0.7, 0.8, 0.1), (0.9, 0.5, 0.5)])
+def test_the_best_smoothed_probability_is_a_times_that_of_a_real(target: float, real: float, fake: float) -> None:
+    objective = OBJECTIVES["one-sided-label-smoothing"](target=target)
+
+    def total(score: float) -> float:
+        s = torch.tensor([score], dtype=torch.float64)
+        losses = objective.discriminator(Sides(s, s))
+        return float(real * sided(losses.real) + fake * sided(losses.fake))
+
+    best = minimize_scalar(total, bounds=(-9, 9), method="bounded", options={"xatol": 1e-10})
+    assert 1 / (1 + math.exp(-best.x)) == pytest.approx(target * real / (real + fake), abs=1e-6)
+
+
+@pytest.mark.parametrize("target", [0, -0.1, 1.1])
+def test_a_target_that_is_no_probability_is_refused(target: float) -> None:
+    with pytest.raises(ValueError, match="target"):
+        OBJECTIVES["one-sided-label-smoothing"](target=target)
+
+
+# BGAN
+
+
+@pytest.mark.parametrize("form", ["bgan", "bgan cross-entropy"])
+def test_bgan_is_least_exactly_at_the_boundary(form: str) -> None:
+    scores = torch.linspace(-8, 8, 33, dtype=torch.float64, requires_grad=True)
+    losses = sided(FORMS[form].generator(Sides(fake=scores)).fake)
+    (slopes,) = torch.autograd.grad(losses.sum(), scores)
+    expected = 2 * scores if form == "bgan" else 1 / (1 + (-scores).exp()) - 0.5
+    torch.testing.assert_close(slopes, expected.detach(), rtol=1e-12, atol=1e-14)
+    assert scores[losses.argmin()] == 0
+    assert slopes[16] == 0
+
+
+def test_the_discriminator_of_bgan_is_vanilla() -> None:
+    scores = Sides(torch.randn(7), torch.randn(4))
+    for form in ("bgan", "bgan cross-entropy"):
+        for ours, vanilla in zip(FORMS[form].discriminator(scores), FORMS["vanilla"].discriminator(scores), strict=True):
+            assert torch.equal(sided(ours), sided(vanilla))
 
 
 @pytest.mark.parametrize("name", OBJECTIVES)

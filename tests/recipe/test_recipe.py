@@ -82,7 +82,7 @@ def read_back(recipe: Recipe) -> Recipe:
 def test_every_entry_of_every_registry_is_covered() -> None:
     registries = (DATA, NETWORKS, OBJECTIVES, PENALTIES, WEIGHTINGS, RELABELLINGS, VIEWS, PROJECTIONS, OPTIMIZERS, COMBINERS, RATES)
     assert {name for _, name, _ in ENTRIES} == {name for registry in registries for name in registry}
-    assert len(ENTRIES) >= 9 + 3 + 4 + 3 * 5 + 3 * 2 + 2 * 1 + 2 * 3 + 1
+    assert len(ENTRIES) >= 9 + 3 + 11 + 3 * 5 + 3 * 2 + 2 * 1 + 2 * 3 + 1
 
 
 @pytest.mark.parametrize(("slot", "name", "key"), ENTRIES, ids=[f"{slot}={name}" for slot, name, _ in ENTRIES])

@@ -14,10 +14,12 @@ NAMES = [
     "ada",
     "aw-gan",
     "began",
+    "bgan",
     "ct-gan",
     "dcgan",
     "diffaugment",
     "dragan",
+    "f-gan",
     "fargan",
     "gan",
     "hinge",
@@ -28,11 +30,17 @@ NAMES = [
     "lsgan",
     "lsgan-sdp",
     "optimistic-adam",
+    "pu-gan",
     "r1",
+    "r3gan",
+    "rahinge",
+    "ralsgan",
+    "rasgan",
     "robustness",
     "sn-gan",
     "sn-gan-cnn",
     "sn-gan-sdp",
+    "softmax-gan",
     "top-k",
     "ttur",
     "wegan",
@@ -51,7 +59,7 @@ def paper_line(name: str) -> list[str]:
 
 def test_all_are_there() -> None:
     assert sorted(shipped()) == sorted(NAMES)
-    assert len(NAMES) == 31
+    assert len(NAMES) == 39
 
 
 @pytest.mark.parametrize("name", NAMES)

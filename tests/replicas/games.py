@@ -65,11 +65,16 @@ MORE: dict[str, dict[str, Any]] = {
     "rmsprop": {f"optimizers.{player}": {"name": "rmsprop", "momentum": 0.5, "lr": 1e-3} for player in PLAYERS},
     "sgd": {f"optimizers.{player}": {"name": "sgd", "momentum": 0.5, "nesterov": True} for player in PLAYERS},
     "plateau": {"rates": {"name": "plateau", "window": 3, "quantity": "generator/loss"}},
+    # Some of its scores are clamped.
+    "f-gan": {"objective": {"name": "f-gan", "clamp": 0.05}},
+    "pu-gan": {
+        "objective": {"name": "pu-gan", "share": {"name": "staircase", "start": 0.2, "step": 0.2, "period": 4}, "most": 0.7}
+    },
     "weight-clipping": {f"projections.{player}.0": {"name": "weight-clipping", "bound": 0.3} for player in PLAYERS},
 }
 
 # A discriminator with batch norm does not see where its batch lies, so the generator's last bias has a gradient of nothing but
-# rounding; and of a critic's last bias the hinge (inside its margin) and the Wasserstein loss see nothing: the sides cancel. Adam
+# rounding; and of a critic's last bias the hinge (inside its margin) and losses of differences see nothing: the sides cancel. Adam
 # makes whole steps of such rounding: there, and only there, no order of sums gives the same weights.
 UNSEEN_SHIFT = {f"optimizers.{player}": {"name": "sgd", "lr": 1e-2} for player in PLAYERS}
 
@@ -83,7 +88,7 @@ def _cases() -> list[Case]:
         name: MORE.get(name, {slot: {"name": name} for slot in slots_of((room, name))} | asked_by((room, name)))
         for room, name in methods
     }
-    unseen = dict.fromkeys(("hinge", "wasserstein"), UNSEEN_SHIFT)
+    unseen = dict.fromkeys(("hinge", "wasserstein", "softmax", "relativistic", "relativistic-average"), UNSEEN_SHIFT)
     companions: dict[str, dict[str, Any]] = {name: {"networks": judged_by(objective)} for name, objective in OBJECTIVES.items()}
     cases = [Case(room, name, {**fields[name], **unseen.get(name, {}), **companions.get(name, {})}) for room, name in methods]
     for family in [name for name, record in NETWORKS.items() if record.stacks]:

@@ -26,6 +26,7 @@ VALUES: dict[str, tuple[float, float]] = {
     "betas.1": (0.9, 0.999),
     "bound": (0.05, 0.2),
     "centre": (0.0, 1.0),
+    "clamp": (0.05, 0.2),
     "clip": (0.7, 1.1),
     "decay": (0.5, 0.9),
     "delta": (0.0, 0.5),
@@ -84,11 +85,12 @@ VARIED: list[Varied] = [(entry.room, entry.name, field) for entry in registered(
 
 
 def test_how_many() -> None:
-    # LSGAN 3, BEGAN 2; six gradient penalties of 2, LeCam 2, SDP, drift, historical averaging and orthogonal 1, CT 3; WeGAN 1,
+    # LSGAN 3, BEGAN 2, smoothing 1, f-GAN 1, PU-GAN 2.
+    # Six gradient penalties of 2, LeCam 2, SDP, drift, historical averaging and orthogonal 1, CT 3; WeGAN 1,
     # importance weights 2, top-k 2; relabelling 1; views 3, 1, 4; Adam 5, RMSProp 5, SGD 3,
     # the optimistic two 1 and 4; clipping 1; aw-GAN 4.
     penalties = 6 * 2 + 2 + 4 + 3
-    assert len(VARIED) == len(set(VARIED)) == 5 + penalties + (1 + 2 + 2) + 1 + (3 + 1 + 4) + (5 + 5 + 3 + 1 + 4) + 1 + 4
+    assert len(VARIED) == len(set(VARIED)) == 5 + 4 + penalties + (1 + 2 + 2) + 1 + (3 + 1 + 4) + (5 + 5 + 3 + 1 + 4) + 1 + 4
     assert {field for _, _, field in VARIED} == set(VALUES)
 
 

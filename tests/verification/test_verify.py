@@ -12,6 +12,7 @@ from saddlepoint.errors import InputError
 from saddlepoint.measures import MEASURES
 from saddlepoint.measures.frechet_distance import frechet_distance
 from saddlepoint.objectives import OBJECTIVES
+from saddlepoint.objectives.f_gan import BOUNDS
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.penalties.historical_averaging import HistoricalAveraging
 from saddlepoint.penalties.lecam import LeCam
@@ -87,6 +88,17 @@ FIELDS: list[Record] = [
     PENALTIES["ct"](margin=0.5, features=2.0),
     OBJECTIVES["vanilla"](saturating=True),
     OBJECTIVES["lsgan"](fake=-1, real=1, target=0),
+    OBJECTIVES["one-sided-label-smoothing"](target=0.7),
+    OBJECTIVES["relativistic-average"](form="least-squares"),
+    OBJECTIVES["relativistic-average"](form="hinge"),
+    OBJECTIVES["pu-gan"](form="least-squares", share=0.6),
+    OBJECTIVES["bgan"](form="cross-entropy"),
+    *(
+        OBJECTIVES["f-gan"](divergence=divergence, parameterization=parameterization, saturating=saturating)
+        for parameterization, bounds in BOUNDS.items()
+        for divergence in bounds
+        for saturating in (False, True)
+    ),
     WEIGHTINGS["wegan"](eta=1.0),
     WEIGHTINGS["wegan"](eta=0.2, squash="standardized", prefers="low", attached=True),
     WEIGHTINGS["importance"](clip=2.0, temperature=3.0),

@@ -12,7 +12,7 @@ from saddlepoint.games.gradients import Apart, Losses, differentiate
 from saddlepoint.games.shares import Share
 from saddlepoint.objectives.objective import Objective
 from saddlepoint.penalties.penalty import Penalty
-from saddlepoint.rounds import BOTH, Clock, Mover, Need, Round, Scores, Side, Sides, State, Term, present
+from saddlepoint.rounds import BOTH, Clock, EveryonesScores, Mover, Need, Round, Scores, Side, Sides, State, Term, present
 from saddlepoint.weightings.relabelling import Relabelling, counted, relabelled
 from saddlepoint.weightings.weighting import Weighting
 
@@ -104,8 +104,7 @@ class Player:
         """What is minimised this turn: each side's weighted mean, and each due penalty times its weight."""
         round.mover = self.name
         round.prefix = f"{self.name}/"
-        sides = self.loss(round.scores, self.states["objective"])
-        sides, moved = self._relabelled(sides, round)
+        sides, moved = self._relabelled(self._losses(round), round)
         by_side: dict[Side, Tensor | None] = {"real": sides.real, "fake": sides.fake}
         means = {side: self._mean(side, losses, round) for side, losses in by_side.items() if losses is not None}
         if moved is not None:
@@ -166,6 +165,22 @@ class Player:
             parameter.grad = None
         self.updates += 1
 
+    def _state(self, round: Round) -> State:
+        """What the objective remembers, and what its schedules say this turn."""
+        return {**self.states["objective"], **self.objective.scheduled(round.clock)}
+
+    def _losses(self, round: Round) -> Sides:
+        """Per-sample losses by side, of this process's samples; an objective that reads everyone's is given everyone's scores."""
+        apart = self.objective.reads == "own"
+        scores: Scores = round.scores if apart else EveryonesScores(round)
+        state = self._state(round)
+        sides = self.loss(scores, state)
+        if round.watched:
+            judged = [present(scores, side) if round.judged(side) else None for side in BOTH]
+            for name, value in self.objective.watched(Sides(*judged), state).items():
+                round.record(name, value)
+        return sides if apart else Sides(*(None if losses is None else round.own(losses) for losses in sides))
+
     def _relabelled(self, sides: Sides, round: Round) -> tuple[Sides, Tensor | None]:
         """Losses by side, without the fakes that count as real this turn, and the mean of those, if there are any."""
         share = 0.0 if self.relabelling is None else self.relabelling.share(round.clock["generator"])
@@ -175,7 +190,7 @@ class Player:
         everyones = round.everyone(fake.detach())
         count = counted(share, everyones.shape[-1])
         moved = round.own(self.relabelling(everyones, count))
-        as_real = self.loss(Sides(real=fake, fake=real), self.states["objective"]).real
+        as_real = self.loss(Sides(real=fake, fake=real), self._state(round)).real
         assert as_real is not None
         n, m = (scores.shape[-1] * round.streams.processes.world for scores in (real, fake))
         losses = relabelled(sides, as_real, moved, count, n, m)

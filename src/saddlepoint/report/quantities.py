@@ -90,6 +90,23 @@ RULES = (
         reference=(0.5, "a coin"),
     ),
     Rule(
+        rf"{_PLAYER}/clamped scores",
+        "Scores",
+        "Clamped scores",
+        "{player}",
+        "Share of scores beyond the clamp of an exponential, which have no gradient. Healthy: near 0. Near 1, nothing is learned.",
+        bounds=(0.0, 1.0),
+    ),
+    Rule(
+        r"discriminator/(?P<name>share of good fakes|fakes count)",
+        "Scores",
+        "Good fakes",
+        "{name}",
+        "The share of fakes that count as good, and whether the cost of the bad ones is counted (1) or below 0 (0). Healthy: it is "
+        "counted. Always 0 means that the share is set too high, and no fake is pushed down.",
+        bounds=(0.0, 1.0),
+    ),
+    Rule(
         rf"{_PLAYER}/penalty (?P<name>.+)",
         PENALTIES_GROUP,
         "Penalty: {name}",

@@ -1,26 +1,23 @@
 """Probes of objectives: values at scores whose losses are known, signs of gradients, boundaries, far scores."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, cast
 
 import torch
 from torch import Tensor
 
-from saddlepoint.objectives.began import BEGAN
-from saddlepoint.objectives.hinge import Hinge
-from saddlepoint.objectives.lsgan import LSGAN
 from saddlepoint.objectives.objective import Objective
-from saddlepoint.objectives.vanilla import Vanilla
-from saddlepoint.objectives.wasserstein import Wasserstein
-from saddlepoint.rounds import EMPTY, Sides, State
+from saddlepoint.rounds import BOTH, EMPTY, Side, Sides, State
+from saddlepoint.verification.objective_formulas import AWAKE, READ, READ_AS_PROBABILITIES, TRUTHS, TWICE, Coupled, Formulas
 from saddlepoint.verification.probe import Numbers, Probe, Slip, numbers
 
 REAL = (-2.0, -0.5, 0.0, 0.75, 3.0)
 FAKE = (-1.5, 0.25, 0.5, 2.0)
+# As many as reals, for an objective that compares pairs.
+PAIRED_FAKE = (-1.5, 0.25, 0.5, 2.0, -0.75)
 FAR = 1000.0
-Loss = Callable[[float], float]
+SHIFT = 4.0
 
 
 @dataclass(frozen=True)
@@ -28,48 +25,55 @@ class Players:
     """An objective as it is asked: per-sample losses of scores `[n]` and `[m]`.
 
     Args:
-        discriminator: of real and fake scores, both sides' losses.
+        discriminator: of real and fake scores, the losses by side.
         generator: of real and fake scores, the fakes' losses.
         record: one of ours, when it is one.
     """
 
-    discriminator: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]
+    discriminator: Callable[[Tensor, Tensor], Sides]
     generator: Callable[[Tensor, Tensor], Tensor]
     record: Objective | None = None
 
 
 @dataclass(frozen=True)
-class Losses:
-    """The formulas, a number at a time.
+class Asked:
+    """An objective and what it should be.
 
     Args:
-        real, fake: of the discriminator.
-        boundary: the score above which it says real; NaN where there is none.
-        probability: whether the score's sigmoid is one.
-        between: a score at which every player still wants to move.
+        players: whom the probes ask.
+        like: the record whose formula it should have, if any.
+        formulas: that formula, where it is known.
     """
 
-    real: Loss
-    fake: Loss
-    generator: Loss
-    boundary: float = 0.0
-    probability: bool = False
-    between: float = 0.0
+    players: Players
+    like: Objective | None
+    formulas: Formulas | None
 
+    @property
+    def sides(self) -> tuple[Side, ...]:
+        """The sides on which the discriminator has losses."""
+        return BOTH if self.like is None else self.like.carries["discriminator"]
 
-# A state in which every loss moves with its scores, of those that begin without one.
-AWAKE: Mapping[type[Objective], State] = {BEGAN: {"k": torch.tensor(0.25), "real": torch.tensor(0.0)}}
+    @property
+    def fake(self) -> tuple[float, ...]:
+        return PAIRED_FAKE if self.like is not None and self.like.pairs else FAKE
+
+    def discriminator(self, real: Tensor, fake: Tensor) -> list[Tensor]:
+        """Its losses of the sides it has losses on; raises `ValueError` naming one that is missing."""
+        sides = self.players.discriminator(real, fake)
+        by_side = {"real": sides.real, "fake": sides.fake}
+        missing = [side for side in self.sides if by_side[side] is None]
+        if missing:
+            raise ValueError(f"the discriminator's losses lack the {' and the '.join(missing)} side")
+        return [losses for side in self.sides if (losses := by_side[side]) is not None]
 
 
 def ask_record(objective: Objective) -> Players:
     """One of ours, with the state it begins with, or one in which all of it is awake."""
-    state = AWAKE.get(type(objective)) or objective.initial_state(()) or EMPTY
+    state = _state(objective)
 
-    def discriminator(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-        sides = objective.discriminator(Sides(real=real, fake=fake), state)
-        if sides.real is None or sides.fake is None:
-            raise ValueError("the discriminator's losses lack a side")
-        return sides.real, sides.fake
+    def discriminator(real: Tensor, fake: Tensor) -> Sides:
+        return objective.discriminator(Sides(real=real, fake=fake), state)
 
     def generator(real: Tensor, fake: Tensor) -> Tensor:
         losses = objective.generator(Sides(real=real, fake=fake), state).fake
@@ -80,89 +84,58 @@ def ask_record(objective: Objective) -> Players:
     return Players(discriminator, generator, objective)
 
 
-def softplus(score: float) -> float:
-    """`ln(1 + e^s)`, whatever s is."""
-    return max(score, 0.0) + math.log1p(math.exp(-abs(score)))
-
-
-def _vanilla(record: Vanilla) -> Losses:
-    saturating: Loss = lambda s: -softplus(s)  # noqa: E731
-    generator: Loss = saturating if record.saturating else lambda s: softplus(-s)
-    return Losses(lambda s: softplus(-s), softplus, generator, probability=True)
-
-
-def _lsgan(record: LSGAN) -> Losses:
-    between = record.fake + (min(record.real, record.target) - record.fake) / 2
-    return Losses(
-        lambda s: (s - record.real) ** 2 / 2,
-        lambda s: (s - record.fake) ** 2 / 2,
-        lambda s: (s - record.target) ** 2 / 2,
-        boundary=(record.real + record.fake) / 2,
-        between=between,
-    )
-
-
-def _hinge(record: Hinge) -> Losses:
-    return Losses(lambda s: max(0.0, 1 - s), lambda s: max(0.0, 1 + s), lambda s: -s)
-
-
-def _wasserstein(record: Wasserstein) -> Losses:
-    return Losses(lambda s: -s, lambda s: s, lambda s: -s, boundary=math.nan)
-
-
-def _began(record: BEGAN) -> Losses:
-    k = float(AWAKE[BEGAN]["k"])
-    return Losses(lambda s: s, lambda s: -k * s, lambda s: s, boundary=math.nan)
-
-
-TRUTHS: Mapping[type[Objective], Callable[[Any], Losses]] = {
-    Vanilla: _vanilla,
-    LSGAN: _lsgan,
-    Hinge: _hinge,
-    Wasserstein: _wasserstein,
-    BEGAN: _began,
-}
+def _state(objective: Objective) -> State:
+    return AWAKE.get(type(objective)) or objective.initial_state(()) or EMPTY
 
 
 def objective_probes(players: Players, like: Objective | None) -> list[Probe]:
     """All probes of an objective; `like` is the record whose formula it should have, if any."""
     truth = TRUTHS.get(type(like)) if like is not None else None
-    losses = truth(like) if truth else None
-    probes = [*_shapes(players), _signs(players, like, losses)]
-    if losses is not None:
-        probes += _values(players, losses)
-        probes.append(_far(players, losses))
+    formulas = truth(like) if truth else None
+    asked = Asked(players, like, formulas)
+    probes = [*_shapes(asked), _who_wants_what(asked)]
+    if formulas is not None:
+        probes += _values(asked, formulas)
+        probes.append(_far(asked, formulas))
+    if isinstance(formulas, Coupled) and formulas.shifts:
+        probes.append(_shifts(asked))
     if players.record is not None:
-        probes += _declared(players, players.record)
-        if losses is not None:
-            probes.append(_declares(players.record, losses))
+        probes += _declared(asked, players.record)
+        if formulas is not None:
+            probes.append(_declares(players.record, formulas))
     return probes
 
 
-def _scores(values: tuple[float, ...]) -> Tensor:
+def _scores(values: Sequence[float]) -> Tensor:
     return torch.tensor(values, dtype=torch.float64)
 
 
-def _both(players: Players, real: tuple[float, ...], fake: tuple[float, ...]) -> Numbers:
-    sides = players.discriminator(_scores(real), _scores(fake))
-    return numbers(sides)
+def _of_discriminator(asked: Asked, real: Sequence[float], fake: Sequence[float]) -> Numbers:
+    return numbers(asked.discriminator(_scores(real), _scores(fake)))
 
 
-def _shapes(players: Players) -> Iterator[Probe]:
-    real, fake = _scores(REAL), _scores(FAKE)
+def _of_generator(asked: Asked, real: Sequence[float], fake: Sequence[float]) -> Numbers:
+    return numbers(asked.players.generator(_scores(real), _scores(fake)))
+
+
+def _shapes(asked: Asked) -> Iterator[Probe]:
+    n, m = len(REAL), len(asked.fake)
+    real, fake = _scores(REAL), _scores(asked.fake)
     averaged = (
         Slip("it is averaged or summed inside: a weighting needs one loss a sample", lambda came: 1.0 in came or 0.0 in came),
-        Slip("real and fake scores were broadcast against each other", lambda came: float(len(REAL) * len(FAKE)) in came),
+        Slip("real and fake scores were broadcast against each other", lambda came: float(n * m) in came),
     )
-
-    def of_discriminator() -> Numbers:
-        return tuple(float(side.numel()) for side in players.discriminator(real, fake))
-
-    fed = f"{len(REAL)} real and {len(FAKE)} fake scores"
-    sizes = float(len(REAL)), float(len(FAKE))
-    yield Probe("one loss a sample: discriminator", f"{fed}; how many losses a side", sizes, of_discriminator, averaged)
-    generator = lambda: (float(players.generator(real, fake).numel()),)  # noqa: E731
-    yield Probe("one loss a sample: generator", f"{fed}; how many losses", sizes[1:], generator, averaged)
+    lengths = {"real": float(n), "fake": float(m)}
+    fed = f"{n} real and {m} fake scores"
+    yield Probe(
+        "one loss a sample: discriminator",
+        f"{fed}; how many losses a side",
+        tuple(lengths[side] for side in asked.sides),
+        lambda: tuple(float(side.numel()) for side in asked.discriminator(real, fake)),
+        averaged,
+    )
+    generator = lambda: (float(asked.players.generator(real, fake).numel()),)  # noqa: E731
+    yield Probe("one loss a sample: generator", f"{fed}; how many losses", (float(m),), generator, averaged)
 
 
 def _slope(loss: Callable[[Tensor], Tensor], at: float) -> float:
@@ -174,124 +147,89 @@ def _slope(loss: Callable[[Tensor], Tensor], at: float) -> float:
     return float(found)
 
 
-def _signs(players: Players, like: Objective | None, losses: Losses | None) -> Probe:
-    boundary = like.boundary if like is not None else None
-    at = losses.between if losses is not None else boundary if boundary is not None else 0.25
-    other = _scores((at,))
+def _who_wants_what(asked: Asked) -> Probe:
+    """Of a coupled loss all sides together, and a real that is ahead of its fake: at equal scores some rest."""
+    coupled = isinstance(asked.formulas, Coupled)
+    at_real, at_fake = _between(asked)
+    real, fake = _scores((at_real,)), _scores((at_fake,))
+
+    def loss(side: Side, real: Tensor, fake: Tensor) -> Tensor:
+        losses = asked.discriminator(real, fake)
+        return torch.stack([part.sum() for part in losses]).sum() if coupled else losses[asked.sides.index(side)]
 
     def signs() -> Numbers:
         slopes = (
-            _slope(lambda s: players.discriminator(s, other)[0], at),
-            _slope(lambda s: players.discriminator(other, s)[1], at),
-            _slope(lambda s: players.generator(other, s), at),
+            _slope(lambda s: loss("real", s, fake), at_real),
+            _slope(lambda s: loss("fake", real, s), at_fake),
+            _slope(lambda s: asked.players.generator(real, s), at_fake),
         )
         return tuple(float((slope > 0) - (slope < 0)) for slope in slopes)
 
-    up, down = ("raise", "lower") if like is not None and like.reads_scores_as == "error" else ("lower", "raise")
-    real = -1.0 if up == "lower" else 1.0
+    fed = f"a real's score of {at_real:g}, a fake's of {at_fake:g}" if coupled else f"scores of {at_real:g}"
+    higher, lower = ("raise", "lower") if asked.like is not None and asked.like.reads_scores_as == "error" else ("lower", "raise")
+    real_sign = -1.0 if higher == "lower" else 1.0
     return Probe(
         "who wants what",
-        f"scores of {at:g}: the sign of each loss's slope. A higher score of a real must {up} the discriminator's loss, of a "
-        f"fake {down} it, and {up} the generator's",
-        (real, -real, real),
+        f"{fed}: the sign of each loss's slope. A higher score of a real must {higher} the discriminator's loss, of a "
+        f"fake {lower} it, and {higher} the generator's",
+        (real_sign, -real_sign, real_sign),
         signs,
         (
-            Slip("the sides are swapped in the discriminator's loss", lambda came: came[:2] == (-real, real)),
-            Slip("the generator's sign is flipped: it works for the discriminator", lambda came: came == (real, -real, -real)),
-            Slip("every sign is flipped", (-real, real, -real)),
+            Slip("the sides are swapped in the discriminator's loss", lambda came: came[:2] == (-real_sign, real_sign)),
+            Slip(
+                "the generator's sign is flipped: it works for the discriminator",
+                lambda came: came == (real_sign, -real_sign, -real_sign),
+            ),
+            Slip("every sign is flipped", (-real_sign, real_sign, -real_sign)),
             Slip("a loss does not move with its scores: they were detached, or it is flat there", lambda came: 0.0 in came),
         ),
     )
 
 
-def _values(players: Players, losses: Losses) -> Iterator[Probe]:
-    fed = f"real scores {list(REAL)} and fake scores {list(FAKE)}"
+def _between(asked: Asked) -> tuple[float, float]:
+    if isinstance(asked.formulas, Coupled):
+        return asked.formulas.between
+    boundary = asked.like.boundary if asked.like is not None else None
+    at = asked.formulas.between if asked.formulas is not None else boundary if boundary is not None else 0.25
+    return at, at
+
+
+def _values(asked: Asked, formulas: Formulas) -> Iterator[Probe]:
+    fed = f"real scores {list(REAL)} and fake scores {list(asked.fake)}"
     yield Probe(
         "the discriminator's losses",
         fed,
-        _of_discriminator(losses.real, losses.fake),
-        lambda: _both(players, REAL, FAKE),
-        tuple(Slip(what, gives) for what, gives in _discriminator_slips(losses)),
+        formulas.discriminator(REAL, asked.fake),
+        lambda: _of_discriminator(asked, REAL, asked.fake),
+        tuple(Slip(what, gives) for what, gives in formulas.wrong_discriminator(REAL, asked.fake)),
         scales=True,
     )
     yield Probe(
         "the generator's losses",
         fed,
-        tuple(losses.generator(s) for s in FAKE),
-        lambda: numbers(players.generator(_scores(REAL), _scores(FAKE))),
-        tuple(Slip(what, gives) for what, gives in _generator_slips(losses)),
+        formulas.generator(REAL, asked.fake),
+        lambda: _of_generator(asked, REAL, asked.fake),
+        tuple(Slip(what, gives) for what, gives in formulas.wrong_generator(REAL, asked.fake)),
         scales=True,
     )
 
 
-def sigmoid(score: float) -> float:
-    """`1 / (1 + e^-s)`, whatever s is."""
-    return math.exp(-softplus(-score))
+def _far(asked: Asked, formulas: Formulas) -> Probe:
+    real = (-FAR, FAR)
+    # Where losses compare the sides, far apart from each other.
+    fake = (FAR, -FAR) if isinstance(formulas, Coupled) else real
 
+    def of(formulas: Formulas) -> Numbers:
+        return (*formulas.discriminator(real, fake), *formulas.generator(real, fake))
 
-def _of_discriminator(real: Loss, fake: Loss) -> Numbers:
-    return (*(real(s) for s in REAL), *(fake(s) for s in FAKE))
-
-
-def _of_sigmoid(loss: Loss) -> Loss:
-    return lambda s: loss(sigmoid(s))
-
-
-def _log(value: float) -> float:
-    return math.log(value) if value > 0 else math.nan if value < 0 else -math.inf
-
-
-TWICE = "a sigmoid is taken of the scores first: scores are raw"
-READ_AS_PROBABILITIES = "the scores are read as probabilities: take the sigmoid, or softplus of the score"
-
-
-def _discriminator_slips(losses: Losses) -> Iterator[tuple[str, Numbers]]:
-    right = _of_discriminator(losses.real, losses.fake)
-    real, fake = right[: len(REAL)], right[len(REAL) :]
-    yield "the sides are swapped in the discriminator's loss", _of_discriminator(losses.fake, losses.real)
-    yield "every sign is flipped", tuple(-loss for loss in right)
-    yield "it is averaged inside: a weighting needs one loss a sample", (sum(real) / len(real), sum(fake) / len(fake))
-    yield "it is summed inside: a weighting needs one loss a sample", (sum(real), sum(fake))
-    both = sum(real) / len(real) + sum(fake) / len(fake)
-    yield "both sides come back as one number: a weighting needs one loss a sample", (both, both)
-    yield TWICE, _of_discriminator(_of_sigmoid(losses.real), _of_sigmoid(losses.fake))
-    yield READ_AS_PROBABILITIES, _of_discriminator(lambda s: -_log(s), lambda s: -_log(1 - s))
-    yield "the margin of the hinge is missing", _of_discriminator(lambda s: max(0.0, -s), lambda s: max(0.0, s))
-    yield "the hinge does not stop at 0", _of_discriminator(lambda s: 1 - s, lambda s: 1 + s)
-
-
-def _generator_slips(losses: Losses) -> Iterator[tuple[str, Numbers]]:
-    right = tuple(losses.generator(s) for s in FAKE)
-    yield "the generator's sign is flipped: it works for the discriminator", tuple(-loss for loss in right)
-    yield "it is the discriminator's loss of fakes", tuple(losses.fake(s) for s in FAKE)
-    yield "it is minus the discriminator's loss of fakes, the saturating form", tuple(-losses.fake(s) for s in FAKE)
-    yield "it is the discriminator's loss of reals: non-saturating where another was meant", tuple(losses.real(s) for s in FAKE)
-    yield "it is averaged inside: a weighting needs one loss a sample", (sum(right) / len(right),)
-    yield "it is summed inside: a weighting needs one loss a sample", (sum(right),)
-    yield TWICE, tuple(losses.generator(sigmoid(s)) for s in FAKE)
-    yield READ_AS_PROBABILITIES, tuple(-_log(s) for s in FAKE)
-
-
-def _far(players: Players, losses: Losses) -> Probe:
-    ends = (-FAR, FAR)
-
-    def at_ends(real: Loss, fake: Loss, generator: Loss) -> Numbers:
-        return tuple(loss(s) for loss in (real, fake, generator) for s in ends)
-
-    squashed = at_ends(*(_of_sigmoid(loss) for loss in (losses.real, losses.fake, losses.generator)))
-    read = at_ends(lambda s: -_log(s), lambda s: -_log(1 - s), lambda s: -_log(s))
-
-    def answer() -> Numbers:
-        return (*_both(players, ends, ends), *numbers(players.generator(_scores(ends), _scores(ends))))
-
+    known = [] if isinstance(formulas, Coupled) else [(TWICE, of(formulas.squashed())), (READ_AS_PROBABILITIES, of(READ))]
     return Probe(
         "far scores",
-        f"scores of {-FAR:g} and {FAR:g}: discriminator on reals, on fakes, generator",
-        at_ends(losses.real, losses.fake, losses.generator),
-        answer,
+        f"real scores of {list(real)} and fake scores of {list(fake)}: the discriminator's losses, then the generator's",
+        of(formulas),
+        lambda: (*_of_discriminator(asked, real, fake), *_of_generator(asked, real, fake)),
         (
-            Slip(TWICE, squashed),
-            Slip(READ_AS_PROBABILITIES, read),
+            *(Slip(what, gives) for what, gives in known),
             Slip(
                 "the logarithm of a sigmoid that has rounded to 0: use softplus, or a loss with logits",
                 lambda came: any(not math.isfinite(value) for value in came),
@@ -305,15 +243,40 @@ def _far(players: Players, losses: Losses) -> Probe:
     )
 
 
-def _declared(players: Players, record: Objective) -> Iterator[Probe]:
+def _shifts(asked: Asked) -> Probe:
+    def apart() -> Numbers:
+        real, fake = ([s + SHIFT for s in side] for side in (REAL, asked.fake))
+        moved = (*_of_discriminator(asked, real, fake), *_of_generator(asked, real, fake))
+        still = (*_of_discriminator(asked, REAL, asked.fake), *_of_generator(asked, REAL, asked.fake))
+        return (max(abs(one - other) for one, other in zip(moved, still, strict=True)),)
+
+    return Probe(
+        "a constant added to all scores changes nothing",
+        f"all scores {SHIFT:g} higher: the largest difference",
+        (0.0,),
+        apart,
+        (Slip("it reads the level of the scores, not their differences", lambda came: True),),
+        tolerance=1e-9,
+    )
+
+
+def _declared(asked: Asked, record: Objective) -> Iterator[Probe]:
     """What a record says of itself must be so."""
-    boundary = record.boundary
+    boundary, formulas = record.boundary, asked.formulas
+    yield Probe(
+        "the sides that it says have losses",
+        "1 where the discriminator's reals, its fakes, the generator's reals, its fakes have losses",
+        tuple(float(side in record.carries[player]) for player in ("discriminator", "generator") for side in BOTH),
+        lambda: _carried(record, _scores(REAL), _scores(asked.fake)),
+        (Slip("carries is declared otherwise: a weighting would weigh nothing", lambda came: True),),
+    )
     if boundary is not None:
+        balance = formulas.balance if formulas is not None else 0.5
         yield Probe(
             "its boundary is where real and fake pull alike",
-            f"one real and one fake score at the boundary {boundary:g}: the slopes of both losses, added",
+            f"real and fake scores at the boundary {boundary:g}, {balance:.4g} of them real: the slopes of both losses, added",
             (0.0,),
-            lambda: (_pull(players, boundary, 0.5),),
+            lambda: (_pull(asked, boundary, balance),),
             (Slip("the boundary is declared elsewhere", lambda came: True),),
         )
     if record.gives_probability:
@@ -323,41 +286,76 @@ def _declared(players: Players, record: Objective) -> Iterator[Probe]:
             "its score's sigmoid is a probability",
             f"samples that are real with probability {share:g}: the slope of the mean loss at the score {at:.4g}, their logit",
             (0.0,),
-            lambda: (_pull(players, at, share),),
+            lambda: (_pull(asked, at, share),),
             (Slip("the best score is another: gives_probability must be False", lambda came: True),),
         )
     yield Probe(
         "replicas keep apart",
         "scores with a leading axis of 2 against each row alone: the largest difference",
         (0.0,),
-        lambda: (_apart(players),),
+        lambda: (_apart(asked),),
         (Slip("it mixes the axes before the batch: only the last axis is the batch", lambda came: True),),
+        tolerance=1e-12,
+    )
+    yield Probe(
+        "it reads what it says it reads",
+        "1 if a loss of the discriminator or the generator changes with the scores of others, as among several processes",
+        (float(record.reads == "everyone"),),
+        lambda: (float(_reads_others(asked)),),
+        (
+            Slip('it reads the whole batch: reads must be "everyone"', (1.0,)),
+            Slip('it reads its own samples only: reads must be "own"', (0.0,)),
+        ),
     )
 
 
-def _declares(record: Objective, losses: Losses) -> Probe:
+def _declares(record: Objective, formulas: Formulas) -> Probe:
     boundary = math.nan if record.boundary is None else record.boundary
     return Probe(
         "what it declares",
         "its boundary, NaN for none, and 1 if its score's sigmoid is a probability",
-        (losses.boundary, float(losses.probability)),
+        (formulas.boundary, float(formulas.probability)),
         lambda: (boundary, float(record.gives_probability)),
     )
 
 
-def _pull(players: Players, at: float, share: float) -> float:
+def _carried(record: Objective, real: Tensor, fake: Tensor) -> Numbers:
+    scores, state = Sides(real, fake), _state(record)
+    found = (*record.discriminator(scores, state), *record.generator(scores, state))
+    return tuple(float(losses is not None) for losses in found)
+
+
+def _pull(asked: Asked, at: float, share: float) -> float:
     """Slope of `share l_real(s) + (1 - share) l_fake(s)`, times 2."""
     other = _scores((at,))
-    on_real = _slope(lambda s: players.discriminator(s, other)[0], at)
-    on_fake = _slope(lambda s: players.discriminator(other, s)[1], at)
+    on_real = _slope(lambda s: asked.discriminator(s, other)[0], at)
+    on_fake = _slope(lambda s: asked.discriminator(other, s)[1], at)
     return 2 * (share * on_real + (1 - share) * on_fake)
 
 
-def _apart(players: Players) -> float:
-    real, fake = (torch.stack([_scores(side), 2 * _scores(side).flip(0)]) for side in (REAL, FAKE))
-    together = (*players.discriminator(real, fake), players.generator(real, fake))
-    alone = [(*players.discriminator(*pair), players.generator(*pair)) for pair in zip(real, fake, strict=True)]
-    rows = [torch.stack(cast(tuple[Tensor, ...], parts)) for parts in zip(*alone, strict=True)]
+def _reads_others(asked: Asked) -> bool:
+    """Whether the losses of the first half of a batch, each process's own samples, change when the second half does."""
+    half = 2
+    real, fake = _scores(REAL[: 2 * half]), _scores(FAKE)
+    moved = torch.cat([torch.zeros(half), torch.full((half,), FAR)])
+
+    def first_half(real: Tensor, fake: Tensor) -> Numbers:
+        return numbers([losses[:half] for losses in (*asked.discriminator(real, fake), asked.players.generator(real, fake))])
+
+    before = first_half(real, fake)
+    others = [(real + moved, fake), (real - moved, fake), (real, fake + moved), (real, fake - moved)]
+    return any(first_half(*scores) != before for scores in others)
+
+
+def _apart(asked: Asked) -> float:
+    real, fake = (torch.stack([_scores(side), 2 * _scores(side).flip(0)]) for side in (REAL, asked.fake))
+
+    def losses(real: Tensor, fake: Tensor) -> list[Tensor]:
+        return [*asked.discriminator(real, fake), asked.players.generator(real, fake)]
+
+    together = losses(real, fake)
+    alone = [losses(*pair) for pair in zip(real, fake, strict=True)]
+    rows = [torch.stack(parts) for parts in zip(*alone, strict=True)]
     if any(whole.shape != row.shape for whole, row in zip(together, rows, strict=True)):
         return math.inf
     return max(float((whole - row).abs().amax()) for whole, row in zip(together, rows, strict=True))

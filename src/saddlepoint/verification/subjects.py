@@ -183,11 +183,11 @@ def _objective(name: str, thing: Any) -> Players:
     _takes(f"{name}.generator", thing.generator, "objective", (1, 2))
     of_sides = _wanted(thing.discriminator) == 1
 
-    def discriminator(real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    def discriminator(real: Tensor, fake: Tensor) -> Sides:
         found = thing.discriminator(Sides(real=real, fake=fake)) if of_sides else thing.discriminator(real, fake)
         # One tensor for both sides stands for either.
         first, second = found if isinstance(found, tuple | list) else (found, found)
-        return _tensor(first), _tensor(second)
+        return Sides(*(None if side is None else _tensor(side) for side in (first, second)))
 
     def generator(real: Tensor, fake: Tensor) -> Tensor:
         if of_sides:
