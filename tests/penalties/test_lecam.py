@@ -109,8 +109,7 @@ def test_of_constant_scores(real: float, fake: float) -> None:
     assert value.item() == pytest.approx(2 * max(real - fake, 0) ** 2, abs=1e-12)
 
 
-@pytest.mark.parametrize("weight", [0.3, 2.0])
-@pytest.mark.parametrize("version", ["BigGAN", "StyleGAN2"])
+@pytest.mark.parametrize(("weight", "version"), [(0.3, "BigGAN"), (2.0, "StyleGAN2")])
 def test_free_scores_of_a_critic_rest_at_a_gap_of_one_over_twice_the_weight(weight: float, version: str) -> None:
     """1.667 at 0.3."""
     lecam = PENALTIES["lecam"](**VERSIONS[version], weight=weight)
