@@ -44,6 +44,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "autoencoder": {"family": "autoencoder", "width": 4, "latent": 4},
     "mlp-autoencoder": MLP | {"family": "mlp-autoencoder"},
     "sn-cnn": {"family": "sn-cnn", "width": 4, "latent": 4},
+    "sagan": {"family": "sagan", "width": 4, "latent": 4, "attention": {"at": 8}},
     "robustness": {"family": "robustness", "width": 8, "latent": 4},
 }
 # For what needs images, and over replicas too.

@@ -41,6 +41,7 @@ PASSES: dict[str, tuple[int, int]] = {
     "ralsgan": (2, 2),
     "rasgan": (2, 2),
     "robustness": (3, 1),
+    "sagan": (2, 1),
     "sn-gan": (2, 1),
     "sn-gan-cnn": (2, 1),
     "sn-gan-sdp": (2, 2),
@@ -61,7 +62,7 @@ PLANE = (2,)
 
 def test_how_many() -> None:
     assert sorted(PASSES) == sorted(shipped())
-    assert len(PASSES) == 39
+    assert len(PASSES) == 40
 
 
 @pytest.mark.parametrize("name", PASSES)

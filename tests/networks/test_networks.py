@@ -68,8 +68,9 @@ def same(left: dict[str, Tensor], right: dict[str, Tensor]) -> bool:
 
 
 def test_the_battery_covers_every_family() -> None:
+    # A resnet with attention whose gamma is 0 reaches not all its weights: test_sagan.py.
     # One number a player has no layers, and nothing to normalise: test_dirac.py has what it owes.
-    assert set(SHAPES) == set(SMALL) == set(NETWORKS) - {"dirac"}
+    assert set(SHAPES) == set(SMALL) == set(NETWORKS) - {"dirac", "sagan"}
     assert all(NETWORKS[name].family == name for name in NETWORKS)
     assert (len(SHAPES), len(BUILDS), len(PAIRS)) == (7, 24, 28)
 

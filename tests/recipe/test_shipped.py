@@ -37,6 +37,7 @@ NAMES = [
     "ralsgan",
     "rasgan",
     "robustness",
+    "sagan",
     "sn-gan",
     "sn-gan-cnn",
     "sn-gan-sdp",
@@ -59,7 +60,7 @@ def paper_line(name: str) -> list[str]:
 
 def test_all_are_there() -> None:
     assert sorted(shipped()) == sorted(NAMES)
-    assert len(NAMES) == 39
+    assert len(NAMES) == 40
 
 
 @pytest.mark.parametrize("name", NAMES)

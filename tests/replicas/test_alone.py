@@ -15,7 +15,7 @@ from tests.battery.remembering import Drifting
 from tests.replicas.games import CASES, Case, everything, played, replicated, sessions, too_far
 
 # Trained one replica after another in a run of many seeds, since a stack of them is no faster.
-NOT_STACKED = ["dcgan", "resnet", "sn-cnn", "robustness", "autoencoder"]
+NOT_STACKED = ["dcgan", "resnet", "sn-cnn", "robustness", "sagan", "autoencoder"]
 # Read as "digits" is; they need a download or a folder.
 NOT_AT_HAND = [
     *("fashion-mnist", "mnist", "kmnist", "cifar10", "cifar100", "svhn", "tiny-imagenet", "celeba", "lsun", "folder"),

@@ -10,6 +10,7 @@ from saddlepoint.networks.mlp_autoencoder import MlpAutoencoder
 from saddlepoint.networks.network import Networks
 from saddlepoint.networks.resnet import Resnet
 from saddlepoint.networks.robustness import Robustness
+from saddlepoint.networks.sagan import Sagan
 from saddlepoint.networks.sn_cnn import SnCnn
 from saddlepoint.rounds import Record
 
@@ -19,6 +20,7 @@ NETWORKS: dict[str, type[Networks]] = {
     "resnet": Resnet,
     "sn-cnn": SnCnn,
     "robustness": Robustness,
+    "sagan": Sagan,
     "dirac": Dirac,
     "autoencoder": Autoencoder,
     "mlp-autoencoder": MlpAutoencoder,
