@@ -6,12 +6,12 @@ from pydantic import Field
 
 from saddlepoint.networks.attention import SelfAttention
 from saddlepoint.networks.image import AnyAttention
-from saddlepoint.networks.network import NORMALIZED_BY, AnyNormalization, Normalizations
-from saddlepoint.networks.resnet import Resnet
+from saddlepoint.networks.network import NORMALIZED_BY, AnyNormalization
+from saddlepoint.networks.resnet import Resnet, ResnetNormalizations
 from saddlepoint.networks.spectral_normalization import SpectralNormalization
 
 
-class SaganNormalizations(Normalizations):
+class SaganNormalizations(ResnetNormalizations):
     """What normalises each player of a `sagan`: spectral normalisation in both, with batch normalisation in the generator."""
 
     generator: AnyNormalization = Field(default=SpectralNormalization(), description=f"of the generator: {NORMALIZED_BY}")
