@@ -110,6 +110,30 @@ def test_a_weighting_of_losses_that_are_not_there_is_refused_in_one_line(name: s
     assert line.startswith(f"weightings.{field}: wegan weighs the {player}'s losses of {side}s, and {name} has none there; ")
 
 
+@pytest.mark.parametrize("name", [name for name, record in OBJECTIVES.items() if record.pairs or record.reads == "everyone"])
+def test_a_fake_cannot_be_given_the_loss_of_a_real_where_losses_compare_samples(name: str) -> None:
+    with pytest.raises(InputError) as refused:
+        load(recipe_with(None, {"objective": name}), ["relabelling=fake-can-be-real"])
+    (line,) = refused.value.problems
+    assert line.startswith(
+        f"relabelling: fake-can-be-real gives a fake the loss of a real, and the losses of {name} compare samples"
+    )
+
+
+def test_what_an_objective_shows_is_in_the_log_of_a_watched_update() -> None:
+    """PU-GAN's share at each update by its schedule, of the discriminator's updates; f-GAN's clamped scores of both players."""
+    share = {"name": "linear", "start": 0.0, "end": 0.8, "last": 8}
+    session = session_of(recipe_with(None, {"objective": {"name": "pu-gan", "share": share}, "schedule.discriminator_steps": 2}))
+    shown = [float(session.trainer.update(watched=True)["discriminator/share of good fakes"]) for _ in range(5)]
+    assert shown == pytest.approx([0.1, 0.3, 0.5, 0.7, 0.8])
+    clamped = session_of(recipe_with(None, {"objective": {"name": "f-gan", "clamp": 1e-9}})).trainer.update(watched=True)
+    assert {name: float(value) for name, value in clamped.items() if name.endswith("clamped scores")} == {
+        "discriminator/clamped scores": 1.0,
+        "generator/clamped scores": 1.0,
+    }
+    assert not any("share of" in name for name in session.trainer.update())
+
+
 # Purity
 
 

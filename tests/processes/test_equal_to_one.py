@@ -64,6 +64,20 @@ CASES: dict[str, dict[str, Any]] = {
     "accumulation": {"gradients.accumulation": 3},
     "unequal batches": {"schedule.generator_batch": 4, **weighted("wegan"), **sdp()},
     "unequal interpolates": {"schedule.generator_batch": 4, "penalties.both": ["wgan-gp"], "objective": "wasserstein"},
+    "coupled losses, weighted": {
+        "objective": {"name": "relativistic-average", "form": "least-squares"},
+        "schedule.generator_batch": 4,
+        **weighted("wegan"),
+    },
+    "coupled losses, accumulated": {
+        "objective": "softmax",
+        "gradients.accumulation": 2,
+        "penalties.discriminator": ["r1"],
+        "weightings.generator": "wegan",
+    },
+    "one decision for the batch": {
+        "objective": {"name": "pu-gan", "share": {"name": "linear", "start": 0.1, "end": 1.0, "last": 4}}
+    },
     "uniform latents": {"networks.latent_distribution": "uniform"},
     "lazy": {"penalties.discriminator": [{"name": "r1", "weight": {"name": "every", "period": 2, "value": 5.0}}]},
     "at the generator": {"penalties.generator": ["wgan-gp", {"name": "r2"}]},

@@ -113,6 +113,71 @@ def test_ours_hold_with_other_fields(record: Record) -> None:
     all_hold(verify(record))
 
 
+class Sided:
+    """An objective of somebody's, from both sides' scores."""
+
+    def __init__(self, discriminator: Callable[[Tensor, Tensor], Any], generator: Callable[[Tensor, Tensor], Tensor]) -> None:
+        self.of_discriminator, self.of_generator = discriminator, generator
+
+    def discriminator(self, real_scores: Tensor, fake_scores: Tensor) -> Any:
+        return self.of_discriminator(real_scores, fake_scores)
+
+    def generator(self, real_scores: Tensor, fake_scores: Tensor) -> Tensor:
+        return self.of_generator(real_scores, fake_scores)
+
+
+def log_sum(real: Tensor, fake: Tensor) -> Tensor:
+    return torch.cat([real, fake]).logsumexp(0)
+
+
+def softmax_generator(real: Tensor, fake: Tensor) -> Tensor:
+    n, m = len(real), len(fake)
+    return log_sum(real, fake) - (m * fake + n * real.mean()) / (n + m)
+
+
+def test_a_right_softmax_of_somebody_holds() -> None:
+    all_hold(verify(Sided(lambda r, f: log_sum(r, f) - r, softmax_generator), like="softmax"))
+
+
+def sp(score: Tensor) -> Tensor:
+    return torch.nn.functional.softplus(score)
+
+
+COUPLED_SLIPS: dict[str, tuple[str, Sided, str]] = {
+    "half of the batch": (
+        "softmax",
+        Sided(lambda r, f: log_sum(r, f) - r, lambda r, f: log_sum(r, f) - (f + r.mean()) / 2),
+        "each fake has the target 1/(2n)",
+    ),
+    "fakes alone": ("softmax", Sided(lambda r, f: log_sum(r, f) - r, lambda r, f: log_sum(r, f) - f), "the reals are missing"),
+    "no pairs": (
+        "relativistic",
+        Sided(lambda r, f: sp(f.mean() - r), lambda r, f: sp(r.mean() - f)),
+        "compared with the mean of the other side",
+    ),
+    "halved": (
+        "relativistic-average",
+        Sided(
+            lambda r, f: (sp(f.mean() - r) / 2, sp(f - r.mean()) / 2),
+            lambda r, f: (sp(r.mean() - f) + sp(r - f.mean()).mean()) / 2,
+        ),
+        "half of the sum of the sides",
+    ),
+    "one part": (
+        "relativistic-average",
+        Sided(lambda r, f: (sp(f.mean() - r), sp(f - r.mean())), lambda r, f: sp(r.mean() - f)),
+        "the reals are missing in the generator's loss",
+    ),
+    "all fakes are bad": ("pu-gan", Sided(lambda r, f: (0.3 * sp(-r), sp(f)), lambda r, f: sp(-f)), "taken for bad, all of them"),
+}
+
+
+@pytest.mark.parametrize("slip", COUPLED_SLIPS)
+def test_a_slip_in_an_objective_of_the_batch(slip: str) -> None:
+    like, mine, words = COUPLED_SLIPS[slip]
+    caught(verify(mine, like=like), words)
+
+
 def test_a_right_penalty_of_somebody_holds(written: Write) -> None:
     path = written(slips.penalty())
     all_hold(verify(f"{path}:penalty", like="wgan-gp"))
