@@ -20,7 +20,7 @@ ORDER: list[set[str]] = [
     {"validation"},
     {"data", "networks", "extractors"},
     {"measures"},
-    {"objectives", "penalties", "weightings", "views", "optimizers", "combiners"},
+    {"objectives", "penalties", "weightings", "views", "optimizers", "turns", "combiners"},
     {"games", "methods"},
     {"seeds"},
     {"overrides"},

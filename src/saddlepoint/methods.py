@@ -13,6 +13,7 @@ from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS, RATES
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import Record
+from saddlepoint.turns import SLOW_WEIGHTS, TURNS
 from saddlepoint.views import VIEWS
 from saddlepoint.weightings import RELABELLINGS, WEIGHTINGS
 
@@ -42,6 +43,8 @@ def registered() -> list[Entry]:
         "projections": PROJECTIONS,
         "combiners": COMBINERS,
         "rates": RATES,
+        "turns": TURNS,
+        "slow weights": SLOW_WEIGHTS,
     }
     return _entries(rooms)
 

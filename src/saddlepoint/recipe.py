@@ -22,6 +22,7 @@ from saddlepoint.networks import NETWORKS
 from saddlepoint.networks.network import Networks
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.objectives.objective import Objective
+from saddlepoint.optimizers import OPTIMIZERS
 from saddlepoint.overrides import Override, apply_overrides, read_overrides, set_value, value_at
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.penalties.sdp import SDP
@@ -30,6 +31,8 @@ from saddlepoint.schedules import Constant, Cosine, Linear, absences
 from saddlepoint.sections import (
     AnyRateRule,
     AnyRelabelling,
+    AnySlowWeights,
+    AnyTurns,
     AnyView,
     Average,
     Checkpoints,
@@ -47,6 +50,7 @@ from saddlepoint.sections import (
     Weightings,
 )
 from saddlepoint.seeds import read_seeds, written_seeds
+from saddlepoint.turns import TURNS
 from saddlepoint.validation import (
     Address,
     Chosen,
@@ -122,6 +126,8 @@ class Recipe(Section):
     optimizers: Optimizers = Field(default=Optimizers(), description="how each player steps")
     rates: AnyRateRule | None = Field(default=None, description="what changes both learning rates by what was recorded")
     gradients: Gradients = Field(default=Gradients(), description="clipping and accumulation")
+    turns: AnyTurns = Field(default=TURNS["alternating"](), description="how a round goes")
+    slow_weights: AnySlowWeights | None = Field(default=None, description="what both players return to after some rounds")
     schedule: TrainingSchedule = Field(default=TrainingSchedule(), description="updates and batches")
     average: Average = Field(default=Average(), description="of the generator's weights")
     log: Log = Field(default=Log(), description="of numbers")
@@ -247,6 +253,11 @@ class Recipe(Section):
             return (seeds if len(seeds) == len(rows) else seeds * len(rows)), rows
         rows = [dict(zip(fields, values, strict=True)) for values in itertools.product(*fields.values())]
         return seeds * len(rows), [row for row in rows for _ in seeds]
+
+    @property
+    def averaged(self) -> bool:
+        """Whether weights other than the generator's own are kept to sample from: an average, or the slow ones."""
+        return self.average.decay > 0 or self.slow_weights is not None
 
     def penalties_of(self, player: Mover) -> tuple[Penalty, ...]:
         """A player's own penalties, then those of both."""
@@ -489,7 +500,18 @@ def _changing(record: Record) -> Iterator[tuple[str, Linear | Cosine]]:
 
 
 # Sections whose numbers may differ between stacked replicas; the data and the networks are one for all.
-MAY_VARY = ("objective", "penalties", "weightings", "relabelling", "views", "projections", "optimizers", "gradients", "average")
+MAY_VARY = (
+    "objective",
+    "penalties",
+    "weightings",
+    "relabelling",
+    "views",
+    "projections",
+    "optimizers",
+    "gradients",
+    "slow_weights",
+    "average",
+)
 
 
 def _check_best(recipe: Recipe) -> Iterator[Problem]:
@@ -556,10 +578,14 @@ def _absence_problems(recipe: Recipe) -> Iterator[Problem]:
     """What is there for some replicas only. They draw at once, so a penalty that draws is absent for all at the same updates, or
     for some always; and all keep an average, or none does."""
     rows = [_with_values(recipe, values) for values in _rows(recipe)]
-    if len({row.average.decay > 0 for row in rows}) > 1:
+    if len({row.averaged for row in rows}) > 1:
         yield Problem(("average", "decay"), "in its list: 0 keeps no average, and the replicas keep one or none of them does")
     # A pass more of a discriminator with dropout draws its masks.
     drops = recipe.networks.drops
+    for address, penalty in recipe.penalties_with_addresses():
+        if len({dict(row.penalties_with_addresses())[address].own_turn for row in rows} | {penalty.own_turn}) > 1:
+            what = "its turn of its own comes at other updates, and replicas take their turns together"
+            yield Problem((*address, "weight"), f"cannot vary so: {what}; train one run for each value")
     drawing = [address for address, penalty in recipe.penalties_with_addresses() if penalty.draws or drops]
     for whose, *number in drawing:
         found = {absences(dict(row.penalties_with_addresses())[(whose, *number)].weight) for row in rows}
@@ -812,6 +838,27 @@ def _check_schedules(recipe: Recipe) -> Iterator[Problem]:
                 yield Problem((*address, name, "last"), f"null: {why}; give it, or list the penalty for each player")
 
 
+def _check_turns(recipe: Recipe) -> Iterator[Problem]:
+    turns, steps = recipe.turns, recipe.schedule.discriminator_steps
+    if turns.one_to_one and steps > 1:
+        what = f"{steps} steps, and under {turns.name} each player makes one update a round"
+        yield Problem(("schedule", "discriminator_steps"), f"{what}; set it to 1, or turns to alternating")
+    for player, optimizer in recipe.optimizers:
+        if turns.extrapolates and optimizer.extrapolates:
+            plain = ", ".join(name for name, record in OPTIMIZERS.items() if not record.extrapolates)
+            what = f"{optimizer.name} looks ahead of its gradient, and so does {turns.name}"
+            yield Problem(("optimizers", player), f"{what}; choose one of {plain}, or turns: alternating")
+    for address, penalty in recipe.penalties_with_addresses():
+        if penalty.own_turn is None:
+            continue
+        where, cure = (*address, "weight", "turn"), "set it to shared"
+        if turns.extrapolates:
+            yield Problem(where, f"own: under {turns.name} a step of the penalty alone would not be extrapolated; {cure}")
+        if steps > 1 and address[1] != "generator":
+            what = f"own: its period counts rounds, and the discriminator makes {steps} updates in each"
+            yield Problem(where, f"{what}; {cure}, or schedule.discriminator_steps to 1")
+
+
 def _check_device(recipe: Recipe) -> Iterator[Problem]:
     if recipe.device == "mps" and recipe.precision == "float64":
         yield Problem(("precision",), "float64 is not there on mps; choose float32, or device: cpu")
@@ -847,6 +894,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"objective", "gradients"}), _check_combiner),
     (frozenset({"objective", "weightings", "schedule"}), _check_sides),
     (frozenset({"objective", "optimizers", "penalties", "relabelling", "views", "schedule"}), _check_schedules),
+    (frozenset({"turns", "optimizers", "penalties", "schedule"}), _check_turns),
     (frozenset({"device", "precision"}), _check_device),
     (frozenset({"measures"}), _check_measures),
     (frozenset({"measures", "networks", "seeds", "vary"}), _check_best),

@@ -161,7 +161,7 @@ class Run:
         checkpoint = self.update_of(checkpoint)
         key = (checkpoint, weights)
         if key not in self._loaded:
-            kept = weights == "average" and self.recipe.average.decay > 0
+            kept = weights == "average" and self.recipe.averaged
             snapshot = read_checkpoint(self.path, checkpoint, only="average" if kept else "generator")
             self._loaded[key] = (self._built(snapshot, "average" if kept else "generator"), snapshot)
         return self._loaded[key][0]

@@ -55,6 +55,9 @@ class Every(_Schedule):
     name: Literal["every"] = "every"
     period: int = Field(ge=1, description="updates between two turns of the term")
     value: float = Field(description="the mean over all updates")
+    turn: Literal["shared", "own"] = Field(
+        default="shared", description="of a penalty: with the loss, or a turn of its own after it, the optimizer's pace corrected"
+    )
 
     def __call__(self, update: int) -> float:
         return self.period * self.value if update % self.period == 0 else 0.0

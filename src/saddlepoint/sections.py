@@ -17,6 +17,9 @@ from saddlepoint.optimizers.rate_rule import RateRule
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.seeds import MOST_SEEDS
+from saddlepoint.turns import SLOW_WEIGHTS, TURNS
+from saddlepoint.turns.lookahead import Lookahead
+from saddlepoint.turns.play import Turns
 from saddlepoint.validation import Chosen
 from saddlepoint.views import VIEWS
 from saddlepoint.views.view import View
@@ -46,6 +49,8 @@ AnyCombiner = Annotated[Combiner, Chosen(COMBINERS, "combiner")]
 AnyRateRule = Annotated[RateRule, Chosen(RATES, "rule of the rates")]
 AnyMeasure = Annotated[Measure, Chosen(MEASURES, "measure")]
 AnyExtractor = Annotated[Extractor, Chosen(EXTRACTORS, "extractor")]
+AnyTurns = Annotated[Turns, Chosen(TURNS, "way of taking turns", default="alternating")]
+AnySlowWeights = Annotated[Lookahead, Chosen(SLOW_WEIGHTS, "kind of slow weights", default="lookahead")]
 AnyOptimizer = Annotated[Optimizer, Chosen(OPTIMIZERS, "optimizer", default="adam")]
 
 

@@ -29,6 +29,8 @@ SLOTS: dict[str, tuple[str, ...]] = {
     "views": ("views.0",),
     "networks": ("networks",),
     "optimizers": ("optimizers.generator", "optimizers.discriminator"),
+    "turns": ("turns",),
+    "slow weights": ("slow_weights",),
     "projections": ("projections.generator.0", "projections.discriminator.0"),
     "combiners": ("gradients.combine.discriminator",),
     "rates": ("rates",),

@@ -146,9 +146,8 @@ def test_a_loss_taken_twice_is_the_same_bits_and_changes_nothing(method: Method)
         session.streams.load_state(state)
         losses.append([])
         for turn in session.game.turns:
-            (mover,) = turn.movers
             round = session.game.round(turn, session.source.batch(session.streams, 5), session.streams, watched=True)
-            losses[-1] += [session.game.players[mover].total(round).detach() for _ in range(2)]
+            losses[-1] += [session.game.players[mover].total(round).detach() for mover in turn.movers for _ in range(2)]
     for first, again, later, last in zip(losses[0][::2], losses[0][1::2], losses[1][::2], losses[1][1::2], strict=True):
         assert torch.equal(first, again)
         assert torch.equal(first, later)

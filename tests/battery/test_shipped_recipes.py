@@ -25,12 +25,14 @@ PASSES: dict[str, tuple[int, int]] = {
     "dragan": (3, 1),
     "f-gan": (2, 1),
     "fargan": (2, 1),
+    "extra-adam": (6, 0),
     "gan": (2, 1),
     "hinge": (2, 1),
     "hinge-sdp": (2, 2),
     "instance-noise": (2, 1),
     "iwgan": (1, 1),
     "lecam": (2, 1),
+    "lookahead": (2, 1),
     "lsgan": (2, 1),
     "lsgan-sdp": (2, 2),
     "optimistic-adam": (3, 1),
@@ -62,7 +64,7 @@ PLANE = (2,)
 
 def test_how_many() -> None:
     assert sorted(PASSES) == sorted(shipped())
-    assert len(PASSES) == 40
+    assert len(PASSES) == 42
 
 
 @pytest.mark.parametrize("name", PASSES)

@@ -12,11 +12,11 @@ from saddlepoint.combiners.aw_gan import AwGAN
 from saddlepoint.combiners.combiner import Products
 from saddlepoint.errors import InputError
 from saddlepoint.games.gradients import Apart
-from saddlepoint.games.players import Turn
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.recipe import load
 from saddlepoint.rounds import Sides
 from saddlepoint.training.session import Session
+from saddlepoint.turns.turn import Turn
 from tests.battery.games import Passes, differing, kept, play, recipe_with, session_of
 
 SLOT = "gradients.combine.discriminator"
@@ -191,13 +191,13 @@ def test_gradients_lie_in_memory_as_their_parameters() -> None:
     session = session_of(recipe)
     seen: list[bool] = []
     player = session.game.players["discriminator"]
-    step = player.step
+    step = player.descend
 
     def watched(norm: Tensor, update: int) -> None:
         seen.extend(p.grad is not None and p.grad.stride() == p.stride() for p in player.parameters.values())
         step(norm, update)
 
-    player.step = watched  # type: ignore[method-assign]
+    player.descend = watched  # type: ignore[method-assign]
     play(session, 2)
     assert any(p.ndim == 4 and not p.is_contiguous() for p in player.parameters.values())
     assert seen

@@ -18,7 +18,11 @@ DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 
 # Names that build the record of another page.
-SHARED = dict.fromkeys(("wgan-gp", "r1", "r2", "0-gp", "dragan"), "gradient") | {"adaptive-instance-noise": "instance-noise"}
+SHARED = dict.fromkeys(("wgan-gp", "r1", "r2", "0-gp", "dragan"), "gradient") | {
+    "adaptive-instance-noise": "instance-noise",
+    "alternating": "simultaneous",
+    "extragradient-from-the-past": "extragradient",
+}
 SECTIONS = ("## The maths", "## In a recipe", "## Pitfalls", "## Where ours differs, and why", "## BibTeX")
 
 # Places that are the same on every machine.

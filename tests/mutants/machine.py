@@ -22,9 +22,13 @@ ROW = "row of the table of mutants"
 """The property under which a test hands its row to the summary of the suite."""
 
 
+# Methods are shown with networks; turns and slow weights, as they are, off and flipped, in tests/dynamics.
+ELSEWHERE = ("networks", "turns", "slow weights")
+
+
 def methods() -> list[Method]:
-    """Room and name of every method that training can show: all registries but the families of networks, and normalisations."""
-    rooms = [(entry.room, entry.name) for entry in registered() if entry.room != "networks"]
+    """Room and name of every method that training can show: all registries but those shown elsewhere, and normalisations."""
+    rooms = [(entry.room, entry.name) for entry in registered() if entry.room not in ELSEWHERE]
     return rooms + [("normalizations", name) for name in NORMALIZATIONS]
 
 

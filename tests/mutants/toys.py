@@ -7,7 +7,6 @@ import torch
 from torch import Tensor
 
 from saddlepoint.data.gaussians import Mixture
-from saddlepoint.games.players import Turn
 from saddlepoint.games.two_players import view_key
 from saddlepoint.networks.layers import Weighted
 from saddlepoint.penalties.sdp import squared_distances, take
@@ -16,6 +15,7 @@ from saddlepoint.rounds import Example, Round
 from saddlepoint.streams import Streams
 from saddlepoint.training.assembly import build_game, latents_of
 from saddlepoint.training.trainer import Trainer
+from saddlepoint.turns.turn import Turn
 
 SEEDS = (0, 1, 2)
 HELD_OUT = 256

@@ -5,11 +5,11 @@ import torch
 from torch import Tensor
 
 from saddlepoint.errors import InputError
-from saddlepoint.games.players import Turn
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.recipe import load
 from saddlepoint.rounds import Example, Judgement, Round, Sides, State
 from saddlepoint.streams import Streams
+from saddlepoint.turns.turn import Turn
 from tests.battery.games import play, recipe_with, session_of
 
 BEGAN = ("objectives", "began")

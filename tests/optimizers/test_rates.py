@@ -79,14 +79,14 @@ def test_a_step_is_taken_with_the_rate_that_is_said() -> None:
     weight = next(iter(player.parameters.values()))
     before = weight.detach().clone()
     gradients = []
-    step = player.step
+    step = player.descend
 
     def watched(norm: torch.Tensor, update: int) -> None:
         assert weight.grad is not None
         gradients.append(weight.grad.clone())
         step(norm, update)
 
-    player.step = watched  # type: ignore[method-assign]
+    player.descend = watched  # type: ignore[method-assign]
     play(ruled, 1)
     torch.testing.assert_close(before - weight, 0.1 / 4 * gradients[0], rtol=1e-9, atol=1e-12)
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from saddlepoint.games.players import Turn
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import EMPTY, Example, Judgement, Learned, Mover, Round, State
 from saddlepoint.streams import Streams
 from saddlepoint.training.checkpoints import read_checkpoint, write_checkpoint
 from saddlepoint.training.session import Session
+from saddlepoint.turns.turn import Turn
 from tests.battery.games import differing, kept, play, recipe_with, session_of
 
 

@@ -17,6 +17,7 @@ from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS, RATES
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import Recipe, load
 from saddlepoint.schedules import Linear
+from saddlepoint.turns import SLOW_WEIGHTS, TURNS
 from saddlepoint.views import VIEWS
 from saddlepoint.weightings import RELABELLINGS, WEIGHTINGS
 from saddlepoint.yaml_reading import read_yaml
@@ -40,6 +41,8 @@ SLOTS: list[tuple[str, Mapping[str, type[BaseModel]], str]] = [
     ("optimizers.generator", OPTIMIZERS, "name"),
     ("optimizers.discriminator", OPTIMIZERS, "name"),
     ("gradients.combine.discriminator", COMBINERS, "name"),
+    ("turns", TURNS, "name"),
+    ("slow_weights", SLOW_WEIGHTS, "name"),
     ("rates", RATES, "name"),
 ]
 
@@ -81,7 +84,8 @@ def read_back(recipe: Recipe) -> Recipe:
 
 def test_every_entry_of_every_registry_is_covered() -> None:
     registries = (DATA, NETWORKS, OBJECTIVES, PENALTIES, WEIGHTINGS, RELABELLINGS, VIEWS, PROJECTIONS, OPTIMIZERS, COMBINERS, RATES)
-    assert {name for _, name, _ in ENTRIES} == {name for registry in registries for name in registry}
+    known = {name for registry in (*registries, TURNS, SLOW_WEIGHTS) for name in registry}
+    assert {name for _, name, _ in ENTRIES} == known
     assert len(ENTRIES) >= 9 + 3 + 11 + 3 * 5 + 3 * 2 + 2 * 1 + 2 * 3 + 1
 
 
@@ -109,8 +113,8 @@ def test_an_unknown_field_of_any_entry_is_named_with_its_nearest(slot: str, name
 def test_a_written_recipe_has_every_field_and_the_sections_of_the_design() -> None:
     mapping = Recipe.from_mapping({}).to_mapping()
     sections = (
-        "data networks objective penalties weightings projections optimizers rates gradients schedule average log samples "
-        "checkpoints measures"
+        "data networks objective penalties weightings relabelling views projections optimizers rates gradients "
+        "turns slow_weights schedule average log samples checkpoints measures"
     )
     rest = "seed seeds vary replicas device precision threads memory_format fused kernels from"
     assert list(mapping) == [*sections.split(), *rest.split()]

@@ -21,12 +21,14 @@ NAMES = [
     "dragan",
     "f-gan",
     "fargan",
+    "extra-adam",
     "gan",
     "hinge",
     "hinge-sdp",
     "instance-noise",
     "iwgan",
     "lecam",
+    "lookahead",
     "lsgan",
     "lsgan-sdp",
     "optimistic-adam",
@@ -60,7 +62,7 @@ def paper_line(name: str) -> list[str]:
 
 def test_all_are_there() -> None:
     assert sorted(shipped()) == sorted(NAMES)
-    assert len(NAMES) == 40
+    assert len(NAMES) == 42
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -88,9 +88,9 @@ def test_how_many() -> None:
     # LSGAN 3, BEGAN 2, smoothing 1, f-GAN 1, PU-GAN 2.
     # Six gradient penalties of 2, LeCam 2, SDP, drift, historical averaging and orthogonal 1, CT 3; WeGAN 1,
     # importance weights 2, top-k 2; relabelling 1; views 3, 1, 4; Adam 5, RMSProp 5, SGD 3,
-    # the optimistic two 1 and 4; clipping 1; aw-GAN 4.
+    # the optimistic two 1 and 4; clipping 1; aw-GAN 4; lookahead 1.
     penalties = 6 * 2 + 2 + 4 + 3
-    assert len(VARIED) == len(set(VARIED)) == 5 + 4 + penalties + (1 + 2 + 2) + 1 + (3 + 1 + 4) + (5 + 5 + 3 + 1 + 4) + 1 + 4
+    assert len(VARIED) == len(set(VARIED)) == 5 + 4 + penalties + (1 + 2 + 2) + 1 + (3 + 1 + 4) + (5 + 5 + 3 + 1 + 4) + 1 + 4 + 1
     assert {field for _, _, field in VARIED} == set(VALUES)
 
 

@@ -1,4 +1,4 @@
-"""A player: the parameters it moves, what it minimises, and how it steps. A turn: who moves, how often."""
+"""A player: the parameters it moves, what it minimises, and how it steps."""
 
 import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -13,6 +13,7 @@ from saddlepoint.games.shares import Share
 from saddlepoint.objectives.objective import Objective
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.rounds import BOTH, Clock, EveryonesScores, Mover, Need, Round, Scores, Side, Sides, State, Term, present
+from saddlepoint.turns.turn import Kept
 from saddlepoint.weightings.relabelling import Relabelling, counted, relabelled
 from saddlepoint.weightings.weighting import Weighting
 
@@ -22,15 +23,6 @@ class Remembering(Protocol):
 
     def observe(self) -> None: ...
     def forget(self) -> None: ...
-
-
-@dataclass(frozen=True)
-class Turn:
-    """Who moves, how many times in a row, and at which updates (each divisible by `every`)."""
-
-    movers: tuple[Mover, ...]
-    times: int = 1
-    every: int = 1
 
 
 @dataclass
@@ -45,6 +37,8 @@ class Player:
         shares: who steps the parameters.
         states: what the terms remember, by key; the game's, shared by its players.
         clip: the largest norm of the player's gradient, per replica; a tensor `[*]` where they differ.
+        alone: numbers of the penalties that have turns of their own.
+        kept: copies of the parameters that its moves keep, by what they are and by name.
         apart: keeps the gradients of the sides apart and combines them; None differentiates the sum of all losses in one pass.
     """
 
@@ -62,14 +56,26 @@ class Player:
     clip: float | Tensor | None = None
     apart: Apart | None = None
     updates: int = 0
+    alone: frozenset[int] = frozenset()
+    kept: Kept = field(default_factory=dict)
 
     def terms(self) -> Iterator[tuple[str, Term]]:
         """Every term of this player with the key of its state."""
+        yield from self.terms_of(frozenset())
+        for number in sorted(self.alone):
+            yield self._penalty_key(number), self.penalties[number]
+
+    def terms_of(self, penalties: frozenset[int]) -> Iterator[tuple[str, Term]]:
+        """The terms of a turn of these penalties alone; of none, of the turns in which all others are."""
+        if penalties:
+            yield from ((self._penalty_key(number), self.penalties[number]) for number in sorted(penalties))
+            return
         yield "objective", self.objective
         for side, weighting in self.weightings.items():
             yield self._weighting_key(side), weighting
         for number, penalty in enumerate(self.penalties):
-            yield self._penalty_key(number), penalty
+            if number not in self.alone:
+                yield self._penalty_key(number), penalty
 
     def learning_rates(self, update: int) -> list[float]:
         """One for all replicas, or one a replica where they differ."""
@@ -83,35 +89,43 @@ class Player:
             state = term.initial_state_from(self.parameters, self.leading)
             self.states[key] = {name: tensor.to(device) for name, tensor in state.items()}
 
-    def due(self, clock: Clock) -> list[tuple[int, Penalty, float | Tensor]]:
-        """The penalties whose weight is not 0 this turn, with their number and weight."""
-        weighted = [
-            (number, penalty, penalty.weight(clock[self.name if penalty.counts == "own" else penalty.counts]))
-            for number, penalty in enumerate(self.penalties)
-        ]
+    def due(self, clock: Clock, penalties: frozenset[int] = frozenset()) -> list[tuple[int, Penalty, float | Tensor]]:
+        """The penalties whose weight is not 0 this turn, with their number and weight.
+
+        Args:
+            penalties: those that the turn is for, each as it weighs when it is due.
+        """
+        if penalties:
+            weighted = [(number, self.penalties[number], self.penalties[number].weight(0)) for number in sorted(penalties)]
+        else:
+            weighted = [
+                (number, penalty, penalty.weight(clock[self.name if penalty.counts == "own" else penalty.counts]))
+                for number, penalty in enumerate(self.penalties)
+                if number not in self.alone
+            ]
         return [entry for entry in weighted if _counts(entry[2])]
 
-    def needs(self, clock: Clock) -> frozenset[Need]:
+    def needs(self, clock: Clock, penalties: frozenset[int] = frozenset()) -> frozenset[Need]:
         """What the terms due this turn need from the passes of the discriminator."""
-        terms: list[Term] = [self.objective, *self.weightings.values(), *(penalty for _, penalty, _ in self.due(clock))]
+        terms: list[Term] = [] if penalties else [self.objective, *self.weightings.values()]
+        terms += [penalty for _, penalty, _ in self.due(clock, penalties)]
         return frozenset().union(*(term.needs for term in terms))
 
     def total(self, round: Round) -> Tensor:
         """The loss of this turn, `[*]`."""
         return self.losses(round).total
 
-    def losses(self, round: Round) -> Losses:
-        """What is minimised this turn: each side's weighted mean, and each due penalty times its weight."""
+    def losses(self, round: Round, only: frozenset[int] = frozenset()) -> Losses:
+        """What is minimised this turn: each side's weighted mean, and each due penalty times its weight.
+
+        Args:
+            only: the penalties of a turn that is theirs alone.
+        """
         round.mover = self.name
         round.prefix = f"{self.name}/"
-        sides, moved = self._relabelled(self._losses(round), round)
-        by_side: dict[Side, Tensor | None] = {"real": sides.real, "fake": sides.fake}
-        means = {side: self._mean(side, losses, round) for side, losses in by_side.items() if losses is not None}
-        if moved is not None:
-            means["real"] = means["real"] + moved
-            round.record("loss real", means["real"])
+        means = {} if only else self._means(round)
         penalties = []
-        for number, penalty, weight in self.due(round.clock):
+        for number, penalty, weight in self.due(round.clock, only):
             label = self._label(number, penalty)
             round.prefix = f"{self.name}/" if label == penalty.name else f"{self.name}/{number} "
             value = penalty(round, self.states[self._penalty_key(number)])
@@ -128,6 +142,10 @@ class Player:
             differentiate(losses.total, self.parameters, batches, retain_graph=retain_graph)
         else:
             self.apart.add(losses, round, self.parameters, batches, retain_graph=retain_graph)
+        if not losses.sides:
+            # A penalty alone need not reach every parameter: an input gradient does not know the last bias.
+            for parameter in self.parameters.values():
+                parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
 
     def shared(self) -> list[Tensor]:
         """What several processes average before the step."""
@@ -155,15 +173,28 @@ class Player:
         joint: Tensor = torch.linalg.vector_norm(torch.cat(flat, dim=-1), dim=-1)
         return joint
 
-    def step(self, norm: Tensor, update: int) -> None:
-        """Clip, optimise, project; the gradients are gone afterwards."""
+    def descend(self, norm: Tensor, update: int) -> None:
+        """Clip and optimise; the gradients are gone afterwards."""
         if self.clip is not None:
             self._clip(norm, self.clip)
         for share in self.shares:
             share.step(self.parameters, update)
         for parameter in self.parameters.values():
             parameter.grad = None
-        self.updates += 1
+
+    def project(self) -> None:
+        """What is done to the parameters after a step."""
+        for share in self.shares:
+            share.project()
+
+    def _means(self, round: Round) -> dict[Side, Tensor]:
+        sides, moved = self._relabelled(self._losses(round), round)
+        by_side: dict[Side, Tensor | None] = {"real": sides.real, "fake": sides.fake}
+        means = {side: self._mean(side, losses, round) for side, losses in by_side.items() if losses is not None}
+        if moved is not None:
+            means["real"] = means["real"] + moved
+            round.record("loss real", means["real"])
+        return means
 
     def _state(self, round: Round) -> State:
         """What the objective remembers, and what its schedules say this turn."""

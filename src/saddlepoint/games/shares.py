@@ -16,7 +16,7 @@ class Share:
     Args:
         parameters: by name; of a stretch of replicas they are views of the player's own, which share its memory.
         learning_rate: as a function of the generator's updates, so that both players reach its end together.
-        projections: done to the parameters after each step.
+        projections: done to the parameters after each update.
         rows: which replicas; None is the whole player.
     """
 
@@ -27,7 +27,7 @@ class Share:
     rows: slice | None = None
 
     def step(self, whole: Mapping[str, Tensor], update: int) -> None:
-        """Optimise and project, by the gradients of the player's own parameters; the views' are gone afterwards."""
+        """Optimise, by the gradients of the player's own parameters; the views' are gone afterwards."""
         if self.rows is not None:
             for name, view in self.parameters.items():
                 gradient = whole[name].grad
@@ -37,6 +37,9 @@ class Share:
         self.optimizer.step()
         for parameter in self.parameters.values():
             parameter.grad = None
+
+    def project(self) -> None:
+        """Apply the projections."""
         for projection in self.projections:
             projection(self.parameters)
 

@@ -7,11 +7,13 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor
 
-from saddlepoint.games.players import Player, Turn
+from saddlepoint.games.players import Player
 from saddlepoint.networks.network import Discriminator, Generator
 from saddlepoint.optimizers.rate_rule import RateRule
-from saddlepoint.rounds import Clock, Example, Judgement, Learned, Mover, Need, Parameters, Round, State
+from saddlepoint.rounds import Clock, Example, Judgement, Learned, Mover, Need, Parameters, Round, State, Term
 from saddlepoint.streams import Streams
+from saddlepoint.turns.lookahead import Lookahead
+from saddlepoint.turns.turn import Turn
 from saddlepoint.views.view import View
 
 # The key of what the rule of the rates remembers.
@@ -24,6 +26,7 @@ class TwoPlayers:
     Args:
         latent: `[*, n, latent]` from a stream's name and n.
         views: what is done to every image before the discriminator sees it, in this order.
+        slow_weights: what the players return to after some rounds.
         batch: fakes in a discriminator's turn; `generator_batch` in a generator's.
         rates: what changes the learning rates by what was recorded; what it remembers is the state `rates`.
         precision: a context in which the networks are run (mixed precision); their outputs leave it in `dtype`.
@@ -41,6 +44,7 @@ class TwoPlayers:
         batch: int,
         generator_batch: int,
         views: Sequence[View] = (),
+        slow_weights: Lookahead | None = None,
         precision: Callable[[], AbstractContextManager[object]],
         dtype: torch.dtype = torch.float32,
         rates: RateRule | None = None,
@@ -61,9 +65,11 @@ class TwoPlayers:
         self._couples_batch = discriminator.couples_batch or discriminator.drops
         # On points a pass costs its calls, not its arithmetic: one for both sides is a third of a turn less.
         self._together = len(discriminator.shape) == 1 and not self._couples_batch
-        self._remembering = {name: [term for term in player.terms() if states[term[0]]] for name, player in players.items()}
         networks: dict[Mover, Generator | Discriminator] = {"generator": generator, "discriminator": discriminator}
         self._learned = {name: Learned.by(network) for name, network in networks.items()}
+        self._remembering: dict[tuple[Mover, frozenset[int]], list[tuple[str, Term]]] = {}
+        self.slow_weights = slow_weights
+        self._slow_down()
 
     @property
     def clock(self) -> Clock:
@@ -74,10 +80,11 @@ class TwoPlayers:
         """The round of one turn: only its movers' parameters take part in gradients."""
         self._freeze_all_but(turn.movers)
         clock = self.clock
-        needs: frozenset[Need] = frozenset().union(*(self.players[name].needs(clock) for name in turn.movers))
+        needs: frozenset[Need] = frozenset().union(*(self.players[name].needs(clock, turn.penalties) for name in turn.movers))
         latents = functools.cache(lambda: self.latents(streams, turn.movers[-1]))
         # A term that remembers reads them also in the turns in which it is not due.
-        remembering = {need for name in turn.movers for _, term in self._remembering[name] for need in term.needs}
+        own = [term for name in turn.movers for _, term in self._remembering_of(name, turn.penalties)]
+        remembering = {need for term in own for need in term.needs}
         return Round(
             lambda: batch,
             lambda: Example(self.generate(latents())),
@@ -134,10 +141,14 @@ class TwoPlayers:
         )
 
     def observe(self, turn: Turn, round: Round) -> None:
-        """After the update: the movers' networks and terms settle what they noted, the others' forget it; views go by
+        """After the step: the movers' networks and the turn's terms settle what they noted, the others' forget it; views go by
         the discriminator's turns. A term of both players, such as the objective, settles once.
         """
-        if "discriminator" in turn.movers:
+        if not turn.move.settles:
+            for player in self.players.values():
+                player.network.forget()
+            return
+        if turn.draws:
             for number, view in enumerate(self.views):
                 self.states[view_key(number)] = view.observe(round, self.states[view_key(number)])
         settled: set[str] = set()
@@ -148,7 +159,7 @@ class TwoPlayers:
             player.network.observe()
             round.mover = name
             round.prefix = f"{name}/"
-            for key, term in self._remembering[name]:
+            for key, term in self._remembering_of(name, turn.penalties):
                 if key not in settled:
                     self.states[key] = term.observe(round, self.states[key])
                 settled.add(key)
@@ -157,6 +168,35 @@ class TwoPlayers:
         """After an update, all of its turns: what the rule of the rates learns from what was recorded."""
         if self.rates is not None and self.rates.quantity in records:
             self.states[RATES] = self.rates.observe(records[self.rates.quantity], self.states[RATES])
+
+    def begin(self) -> None:
+        """What terms remember and slow weights are before the first turn, of other weights that were put in place."""
+        for player in self.players.values():
+            player.begin()
+        self._slow_down()
+
+    def _slow_down(self) -> None:
+        if self.slow_weights is not None:
+            for player in self.players.values():
+                self.slow_weights.begin(player)
+
+    def end(self, rounds: int) -> bool:
+        """After so many rounds: whether the weights are now those that are averaged and sampled."""
+        if self.slow_weights is None:
+            return True
+        if not self.slow_weights.due(rounds):
+            return False
+        for player in self.players.values():
+            self.slow_weights.settle(player, rounds)
+        return True
+
+    def _remembering_of(self, name: Mover, penalties: frozenset[int]) -> list[tuple[str, Term]]:
+        """The terms of a player's turn that remember something."""
+        key = (name, penalties)
+        if key not in self._remembering:
+            terms = self.players[name].terms_of(penalties)
+            self._remembering[key] = [term for term in terms if self.states[term[0]]]
+        return self._remembering[key]
 
     def _freeze_all_but(self, movers: tuple[Mover, ...]) -> None:
         if movers == self._moving:

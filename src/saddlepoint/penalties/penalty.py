@@ -8,7 +8,7 @@ from pydantic import AfterValidator
 from torch import Tensor
 
 from saddlepoint.rounds import EMPTY, Mover, Round, State, Term
-from saddlepoint.schedules import Schedule, lowest
+from saddlepoint.schedules import Every, Schedule, lowest
 
 Counts = Literal["own", "generator", "discriminator"]
 
@@ -47,6 +47,17 @@ class Penalty(Term):
     def counts(self) -> Counts:
         """Whose updates the weight is a schedule of; "own" is the player that carries the penalty."""
         return "own"
+
+    @property
+    def own_turn(self) -> int | None:
+        """Updates between two turns of its own; None where it is minimised with the loss.
+
+        >>> from saddlepoint.penalties import PENALTIES
+        >>> PENALTIES["r1"](weight={"name": "every", "period": 16, "value": 5, "turn": "own"}).own_turn
+        16
+        """
+        weight = self.weight
+        return weight.period if isinstance(weight, Every) and weight.turn == "own" and weight.period > 1 else None
 
     @property
     def draws(self) -> bool:

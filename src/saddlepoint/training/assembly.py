@@ -11,7 +11,7 @@ from saddlepoint.combiners.combiner import Combiner
 from saddlepoint.data.source import Source
 from saddlepoint.errors import InputError
 from saddlepoint.games.gradients import Apart
-from saddlepoint.games.players import Player, Turn
+from saddlepoint.games.players import Player
 from saddlepoint.games.shares import Share, stretches, views
 from saddlepoint.games.two_players import RATES, TwoPlayers, view_key
 from saddlepoint.networks.coupling import share_batch
@@ -23,6 +23,8 @@ from saddlepoint.recipe import Recipe
 from saddlepoint.rounds import InputGradient, LatentGradient, Mover, Side, State
 from saddlepoint.streams import Streams
 from saddlepoint.training.side_by_side import Place, one_or_all, placing, side_by_side
+from saddlepoint.turns.lookahead import Lookahead
+from saddlepoint.turns.turn import REGULARIZE, Turn
 from saddlepoint.weightings.relabelling import Relabelling
 from saddlepoint.weightings.weighting import Weighting
 
@@ -153,6 +155,7 @@ def build_game(
             network=network,
             parameters=parameters,
             shares=_shares(members, name, parameters, states, leading),
+            alone=frozenset(number for number, penalty in enumerate(recipe.penalties_of(name)) if penalty.own_turn is not None),
             objective=objective,
             loss=getattr(objective, name),
             states=states,
@@ -173,11 +176,12 @@ def build_game(
         generator,
         discriminator,
         players,
-        [Turn(("discriminator",), times=schedule.discriminator_steps), Turn(("generator",))],
+        _turns(recipe),
         latents=latents_of(recipe),
         states=states,
         batch=schedule.batch // processes.world,
         views=seen,
+        slow_weights=_slow_weights(members, place),
         generator_batch=(schedule.generator_batch or schedule.batch) // processes.world,
         precision=precision_of(recipe, device),
         dtype=DTYPES[recipe.precision],
@@ -222,6 +226,45 @@ class Ruled:
         return self.learning_rate(update) * float(factor if self.replica is None else factor[self.replica])
 
 
+def _turns(recipe: Recipe) -> list[Turn]:
+    """The turns of a round; after a player's update come those of its penalties that have their own."""
+    turns: list[Turn] = []
+    for turn in recipe.turns.turns(recipe.schedule.discriminator_steps):
+        turns.append(turn)
+        for player in turn.movers:
+            by_period: dict[int, list[int]] = {}
+            for number, penalty in enumerate(recipe.penalties_of(player)):
+                if penalty.own_turn is not None:
+                    by_period.setdefault(penalty.own_turn, []).append(number)
+            turns += [
+                Turn((player,), every=period, penalties=frozenset(numbers), move=REGULARIZE)
+                for period, numbers in sorted(by_period.items())
+            ]
+    return turns
+
+
+def _pace(recipe: Recipe, player: Mover) -> float:
+    """Updates of a player by its steps: a turn of its own every n updates makes it n / (n + 1)."""
+    periods = {penalty.own_turn for penalty in recipe.penalties_of(player)} - {None}
+    return 1 / (1 + sum(1 / period for period in periods if period is not None))
+
+
+def _slow_weights(members: Sequence[Recipe], place: Place) -> Lookahead | None:
+    records = [member.slow_weights for member in members if member.slow_weights is not None]
+    return side_by_side(records, place) if records else None
+
+
+@dataclass(frozen=True)
+class AtPace:
+    """A rate times the length of a step."""
+
+    rate: Callable[[int], float]
+    pace: float
+
+    def __call__(self, update: int) -> float:
+        return self.pace * self.rate(update)
+
+
 def _shares(
     members: Sequence[Recipe],
     player: Mover,
@@ -234,14 +277,15 @@ def _shares(
     Under a rule of the rates each replica has its own.
     """
     settings = [(getattr(member.optimizers, player), getattr(member.projections, player)) for member in members]
-    ruled = members[0].rates is not None
+    ruled, pace = members[0].rates is not None, _pace(members[0], player)
     found = [slice(row, row + 1) for row in range(len(members))] if ruled else stretches(settings)
     shares = []
     for rows in found:
         optimizer, projections = settings[rows.start]
         own = parameters if len(found) == 1 else views(parameters, rows)
-        built = optimizer.build(own, members[0].fused)
-        rate = Ruled(optimizer.lr, states, rows.start if leading else None) if ruled else optimizer.lr
+        built = optimizer.at_pace(pace).build(own, members[0].fused)
+        rate: Callable[[int], float] = optimizer.lr if pace == 1 else AtPace(optimizer.lr, pace)
+        rate = Ruled(rate, states, rows.start if leading else None) if ruled else rate
         shares.append(Share(own, built, rate, projections, None if len(found) == 1 else rows))
     return shares
 

@@ -133,7 +133,7 @@ def scores_of(discriminator: Discriminator, images: Tensor, recipe: Recipe) -> T
 
 def weights_kept(recipe: Recipe, wanted: Weights) -> Weights:
     """What weights there are: a recipe that keeps no average has the raw ones only."""
-    return "average" if wanted == "average" and recipe.average.decay > 0 else "raw"
+    return "average" if wanted == "average" and recipe.averaged else "raw"
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from saddlepoint.training.checkpoints import Snapshot, copy_into
 from saddlepoint.training.frozen import Ended, Frozen
 from saddlepoint.training.side_by_side import one_or_all, placing
 from saddlepoint.training.trainer import Trainer
+from saddlepoint.turns.turn import Kept
 
 
 class Session:
@@ -39,7 +40,7 @@ class Session:
         self.warnings = (*recipe.cautions(), *(() if told is None else (told,)))
         self.game = build_game(recipe, generator, discriminator, self.device, processes)
         decay = one_or_all([member.average.decay for member in recipe.members()], placing(self.device, DTYPES[recipe.precision]))
-        self.average = Average(generator, decay) if recipe.average.decay > 0 else None
+        self.average = Average(generator, decay) if recipe.averaged else None
         leading = self.streams.leading
         self.frozen = Frozen(leading[0], self._stacked, self.game.states, self.device) if leading else None
         self.trainer = Trainer(
@@ -74,8 +75,7 @@ class Session:
     @property
     def images(self) -> int:
         """Real images shown to the discriminator so far, of each replica."""
-        a_turn: int = self.recipe.schedule.batch * self.recipe.gradients.accumulation
-        return self.game.players["discriminator"].updates * a_turn
+        return self.trainer.images
 
     def snapshot(self, **more: Any) -> Snapshot:
         """The session as it is now (tensors by reference)."""
@@ -86,11 +86,14 @@ class Session:
                 place = _place(name, share.rows)
                 tensors, numbers[place] = optimizer_state(share.optimizer, share.parameters)
                 training |= {f"optimizer/{place}/{key}": tensor for key, tensor in tensors.items()}
+            for what, tensors in player.kept.items():
+                training |= {f"kept/{name}/{what}/{key}": tensor for key, tensor in tensors.items()}
         for key, remembered in self.game.states.items():
             training |= {f"state/{key}/{name}": tensor for name, tensor in remembered.items()}
         tensors_by_file = {name: _tensors(network) for name, network in self._networks().items()} | {"training": training}
         state: dict[str, Any] = {
             "players": {name: player.updates for name, player in self.game.players.items()},
+            "images": self.trainer.images,
             "streams": self.streams.state(),
             "optimizers": numbers,
             "latest": {name: value.tolist() for name, value in self.trainer.latest.items()},
@@ -116,10 +119,12 @@ class Session:
                 stored = _within(training, f"optimizer/{place}/")
                 load_optimizer_state(share.optimizer, share.parameters, stored, snapshot.state["optimizers"][place])
             player.updates = snapshot.state["players"][name]
+            player.kept = _kept(player.parameters, _within(training, f"kept/{name}/"))
         for key, state in self.game.states.items():
             self.game.states[key] = _restored(state, _within(training, f"state/{key}/"), f"state of {key}")
         self.streams.load_state(snapshot.state["streams"])
         self.trainer.updates = snapshot.update
+        self.trainer.images = snapshot.state["images"]
         if self.frozen is not None:
             for ended in snapshot.state["diverged"]:
                 self.frozen.add(Ended(**ended))
@@ -143,8 +148,7 @@ class Session:
                 problems += error.problems
         if problems:
             raise InputError(problems)
-        for player in self.game.players.values():
-            player.begin()
+        self.game.begin()
 
     def _for_all(self, stored: Mapping[str, Tensor], own: Mapping[str, Tensor]) -> Mapping[str, Tensor]:
         """What a lone run stored, for each replica; anything else as it is."""
@@ -153,7 +157,8 @@ class Session:
         return {name: tensor.expand(*leading, *tensor.shape) for name, tensor in stored.items()} if fits else stored
 
     def _stacked(self) -> list[Tensor]:
-        return [tensor for network in self._networks().values() for tensor in _tensors(network).values()]
+        kept = [tensor for player in self.game.players.values() for copies in player.kept.values() for tensor in copies.values()]
+        return [tensor for network in self._networks().values() for tensor in _tensors(network).values()] + kept
 
     def _networks(self) -> Mapping[str, nn.Module]:
         networks: dict[str, nn.Module] = {"generator": self.game.generator, "discriminator": self.game.discriminator}
@@ -169,6 +174,15 @@ def _restored(initial: State, stored: Mapping[str, Tensor], what: str) -> State:
     fresh = {name: torch.empty_like(tensor, dtype=stored.get(name, tensor).dtype) for name, tensor in initial.items()}
     copy_into(fresh, stored, what)
     return fresh
+
+
+def _kept(parameters: Mapping[str, Tensor], stored: Mapping[str, Tensor]) -> Kept:
+    """What a player's moves kept, laid out as its parameters."""
+    kept: Kept = {}
+    for key, tensor in stored.items():
+        what, _, name = key.partition("/")
+        kept.setdefault(what, {})[name] = torch.empty_like(parameters[name], requires_grad=False).copy_(tensor)
+    return kept
 
 
 def _tensors(network: nn.Module) -> dict[str, Tensor]:

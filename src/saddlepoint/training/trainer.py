@@ -9,13 +9,14 @@ from torch import Tensor
 
 from saddlepoint.data.source import Source
 from saddlepoint.errors import Diverged
-from saddlepoint.games.players import Player, Turn
+from saddlepoint.games.players import Player
 from saddlepoint.games.two_players import TwoPlayers
 from saddlepoint.rounds import Example
 from saddlepoint.streams import Streams
 from saddlepoint.training.average import Average
 from saddlepoint.training.frozen import Frozen
 from saddlepoint.training.monitors import score_monitors
+from saddlepoint.turns.turn import Turn
 
 
 class Trainer:
@@ -48,6 +49,7 @@ class Trainer:
         self.frozen = frozen
         self.processes = streams.processes
         self.updates = 0
+        self.images = 0
         self.latest: dict[str, Tensor] = {}
         self._batch = batch
         self._accumulation = accumulation
@@ -61,27 +63,31 @@ class Trainer:
         """
         records: dict[str, Tensor] = {}
         for turn in self.game.turns:
-            if self.updates % turn.every:
+            if not turn.due(self.updates):
                 continue
             for time in range(turn.times):
-                records |= self.step(turn, watched=watched and time == turn.times - 1)
+                noted = self.step(turn, watched=watched and time == turn.times - 1 and turn.move.counts)
+                # Beside an update, a turn adds to what that noted.
+                records = records | noted if turn.move.counts else noted | records
         with self._still():
             self.game.settle(records)
-        if self.average is not None:
-            with self._still():
+            if self.game.end(self.updates + 1) and self.average is not None:
                 self.average.update()
         self.updates += 1
         return self.latest | records
 
     def step(self, turn: Turn, *, watched: bool = False) -> dict[str, Tensor]:
-        """One turn: all losses before any step, the movers' gradients only, then each mover steps."""
+        """One turn: all losses before any step, the movers' gradients only, then each mover steps as the turn says."""
         movers = [self.game.players[name] for name in turn.movers]
-        if "discriminator" in turn.movers or not self._reals:
+        if turn.draws or not self._reals:
             self._reals = [self._draw() for _ in range(self._accumulation)]
+            self.images += self.processes.world * self._batch * self._accumulation
+        for player in movers:
+            turn.move.look(player)
         held_out = self._held_out_scores() if watched and "discriminator" in turn.movers else None
         for real in self._reals:
             round = self.game.round(turn, real, self.streams, watched=watched)
-            losses = [player.losses(round) for player in movers]
+            losses = [player.losses(round, turn.penalties) for player in movers]
             for number, (player, own) in enumerate(zip(movers, losses, strict=True), 1):
                 player.differentiate(own, round, self._accumulation, retain_graph=number < len(movers))
         records = round.records
@@ -93,9 +99,11 @@ class Trainer:
         for player, norm in zip(movers, norms, strict=True):
             self._check(player, records, norm)
             records[f"{player.name}/gradient norm"] = norm
+        for player in movers:
+            turn.move.back(player)
         with self._still():
             for player, norm in zip(movers, norms, strict=True):
-                player.step(norm, self.updates)
+                turn.move.step(player, norm, self.updates)
             self.game.observe(turn, round)
         if held_out is None:
             return records
