@@ -1,5 +1,7 @@
 """The rows of the robustness table: each property of its architecture, and its columns of settings."""
 
+import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_args
@@ -210,6 +212,19 @@ def test_the_page_counts_parameters(row: Row) -> None:
         for make in (record.generator, record.discriminator)
     ]
     assert f"| {row} | {counts[0]:,} | {counts[1]:,} |" in PAGE
+
+
+def test_the_pages_overrides_are_these_columns() -> None:
+    table = PAGE.split("| column | overrides |")[1].split("\n\n")[0]
+    rows = dict(re.findall(r"^\| (.+?) \| `?(.+?)`? \|$", table, re.MULTILINE))
+    assert rows.pop("---") == "---"
+    for name, overrides in rows.items():
+        recipe = load("robustness", [] if overrides == "none" else shlex.split(overrides))
+        if name != "spectral norm (ours)":
+            assert recipe == column(name.lower(), "baseline")
+        else:
+            assert not recipe.networks.couples_batch
+    assert {name.lower() for name in rows} == {*COLUMNS, "spectral norm (ours)"}
 
 
 def column(name: str, row: Row) -> Recipe:

@@ -1,6 +1,8 @@
 """The standard CNN of SN-GAN: its table, its sizes, its seven convolutions in four stages."""
 
 import math
+import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from saddlepoint.networks.layers import TransposedConvolution, Weighted
 from saddlepoint.networks.network import Generator
 from saddlepoint.networks.sn_cnn import SnCnn
+from saddlepoint.recipe import load
 from saddlepoint.rounds import Example
 from saddlepoint.streams import Streams
 from tests.networks.closeness import gap
@@ -93,3 +96,11 @@ def test_weights_start_normal_with_the_papers_deviation() -> None:
             weight = layer.weight.detach()
             assert float(weight.std()) == pytest.approx(0.02, rel=4 / math.sqrt(weight.numel()))
             assert layer.bias is None or float(layer.bias.detach().abs().max()) == 0
+
+
+def test_the_pages_other_settings_load() -> None:
+    (overrides,) = re.findall(r"^\| A \| `(.+)` \|$", PAGE, re.MULTILINE)
+    recipe = load("sn-gan-cnn", shlex.split(overrides)).to_mapping()
+    for optimizer in recipe["optimizers"].values():
+        assert (optimizer["lr"], optimizer["betas"]) == (1e-4, [0.5, 0.9])
+    assert recipe["schedule"]["discriminator_steps"] == 5
