@@ -39,6 +39,7 @@ from saddlepoint.sections import (
     Gradients,
     Log,
     Measures,
+    ObjectiveWeights,
     Optimizers,
     Penalties,
     Projections,
@@ -86,7 +87,7 @@ MOST_THREADS = 1024
 
 PLAYERS: tuple[Mover, ...] = ("generator", "discriminator")
 
-AnyRecord = TypeVar("AnyRecord", bound=Record)
+AnyModel = TypeVar("AnyModel", bound=BaseModel)
 
 
 def _threads(value: object) -> object:
@@ -114,6 +115,7 @@ class Recipe(Section):
     objective: Annotated[Objective, Chosen(OBJECTIVES, "objective", default="vanilla")] = Field(
         default=OBJECTIVES["vanilla"](), description="what each player minimises"
     )
+    objective_weights: ObjectiveWeights = Field(default=ObjectiveWeights(), description="of the objective in each player's loss")
     penalties: Penalties = Field(default=Penalties(), description="terms added to the losses")
     weightings: Weightings = Field(default=Weightings(), description="how per-sample losses become one")
     relabelling: AnyRelabelling | None = Field(
@@ -483,6 +485,7 @@ def _with_schedules_closed(recipe: Recipe) -> Recipe:
         update={
             "views": views,
             "relabelling": relabelling,
+            "objective_weights": _closed(recipe.objective_weights, updates),
             "penalties": recipe.penalties.model_copy(update=penalties),
             "optimizers": recipe.optimizers.model_copy(update=optimizers),
             "objective": _closed(recipe.objective, updates * steps),
@@ -490,12 +493,12 @@ def _with_schedules_closed(recipe: Recipe) -> Recipe:
     )
 
 
-def _closed(record: AnyRecord, end: int) -> AnyRecord:
+def _closed(record: AnyModel, end: int) -> AnyModel:
     last = {name: value.model_copy(update={"last": end}) for name, value in _changing(record) if value.last is None}
     return record.model_copy(update=last) if last else record
 
 
-def _changing(record: Record) -> Iterator[tuple[str, Linear | Cosine]]:
+def _changing(record: BaseModel) -> Iterator[tuple[str, Linear | Cosine]]:
     yield from ((name, value) for name, value in record if isinstance(value, Linear | Cosine))
 
 
@@ -744,6 +747,18 @@ def _check_views(recipe: Recipe) -> Iterator[Problem]:
             yield Problem(address, f"{view.name} takes images of {least} px or more; raise data.resolution, or leave it out")
 
 
+def _check_objective_weights(recipe: Recipe) -> Iterator[Problem]:
+    """A generator whose objective is left out at some updates needs a penalty that is always there."""
+    absent = absences(recipe.objective_weights.generator)
+    always = any(absences(penalty.weight) == ("never",) for penalty in recipe.penalties_of("generator"))
+    if absent != ("never",) and not always:
+        what = "the generator would have no loss where this is 0"
+        yield Problem(("objective_weights", "generator"), f"{what}; list a penalty in penalties.generator whose weight is never 0")
+    if absent == ("always",) and recipe.weightings.generator is not None:
+        what = "would not be read, since objective_weights.generator is 0; leave one of the two out"
+        yield Problem(("weightings", "generator"), what)
+
+
 def _check_probabilities(recipe: Recipe) -> Iterator[Problem]:
     if recipe.objective.gives_probability:
         return
@@ -825,7 +840,8 @@ def _check_schedules(recipe: Recipe) -> Iterator[Problem]:
     records += [(("views", number), view) for number, view in enumerate(recipe.views)]
     records += [(("relabelling",), recipe.relabelling)] if recipe.relabelling is not None else []
     records.append((("objective",), recipe.objective))
-    for address, record in [*records, *recipe.penalties_with_addresses()]:
+    weights: tuple[Address, Section] = (("objective_weights",), recipe.objective_weights)
+    for address, record in [*records, weights, *recipe.penalties_with_addresses()]:
         for name, value in _changing(record):
             last = recipe.schedule.updates if value.last is None else value.last
             if value.first >= last:
@@ -888,12 +904,16 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"objective", "penalties"}), _check_logits),
     (frozenset({"data", "views"}), _check_views),
     (frozenset({"objective", "relabelling"}), _check_relabelling),
+    (frozenset({"objective_weights", "penalties", "weightings"}), _check_objective_weights),
     (frozenset({"objective", "weightings", "penalties"}), _check_probabilities),
     (frozenset({"objective", "networks", "weightings", "penalties"}), _check_scores),
     (frozenset({"objective", "rates"}), _check_rates),
     (frozenset({"objective", "gradients"}), _check_combiner),
     (frozenset({"objective", "weightings", "schedule"}), _check_sides),
-    (frozenset({"objective", "optimizers", "penalties", "relabelling", "views", "schedule"}), _check_schedules),
+    (
+        frozenset({"objective", "objective_weights", "optimizers", "penalties", "relabelling", "views", "schedule"}),
+        _check_schedules,
+    ),
     (frozenset({"turns", "optimizers", "penalties", "schedule"}), _check_turns),
     (frozenset({"device", "precision"}), _check_device),
     (frozenset({"measures"}), _check_measures),

@@ -297,6 +297,7 @@ class Round:
         self._learned = learned
         # Whose loss is being taken.
         self.mover: Mover = "discriminator"
+        self._asking: dict[str, list[Term]] = {}
         self.streams = streams
         self.clock = clock
         self.watched = watched
@@ -418,6 +419,17 @@ class Round:
         if self._generate is None:
             raise ValueError("the generator is needed and absent: give the round its latents and its generator")
         return self._generate(latents)
+
+    def key_of(self, term: Term, what: str) -> str:
+        """A key of a term's own: the first that asks has the plain one, another one of its kind is numbered.
+
+        Without the numbers of a record in it, which differ between replicas.
+        """
+        asking = self._asking.setdefault(what, [])
+        if not any(other is term for other in asking):
+            asking.append(term)
+        number = next(number for number, other in enumerate(asking) if other is term)
+        return f"{what} {number + 1}" if number else what
 
     def once(self, name: str, compute: Callable[[], Tensor]) -> Tensor:
         """What a term computes under a name, computed at its first call: its loss and what it observes read the same."""

@@ -15,7 +15,8 @@ from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS, RATES
 from saddlepoint.optimizers.optimizer import Optimizer, Projection
 from saddlepoint.optimizers.rate_rule import RateRule
 from saddlepoint.penalties import PENALTIES
-from saddlepoint.penalties.penalty import Penalty
+from saddlepoint.penalties.penalty import Penalty, Weight
+from saddlepoint.schedules import Constant
 from saddlepoint.seeds import MOST_SEEDS
 from saddlepoint.turns import SLOW_WEIGHTS, TURNS
 from saddlepoint.turns.lookahead import Lookahead
@@ -60,6 +61,12 @@ class Penalties(Section):
     discriminator: tuple[AnyPenalty, ...] = Field(default=(), description="added to the discriminator's loss")
     generator: tuple[AnyPenalty, ...] = Field(default=(), description="added to the generator's loss")
     both: tuple[AnyPenalty, ...] = Field(default=(), description="added to each player's loss")
+
+
+class ObjectiveWeights(Section):
+    """What the objective's losses of a player are multiplied with; 0 leaves them out, and the player has its penalties alone."""
+
+    generator: Weight = Field(default=Constant(value=1.0), description="of the generator's losses; a schedule of its updates")
 
 
 class Weightings(Section):

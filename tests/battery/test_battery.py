@@ -224,6 +224,12 @@ COSTS: dict[str, tuple[list[int], list[int]]] = {
     "lecam": ([], []),
     "historical-averaging": ([], []),
     "orthogonal": ([], []),
+    "cr": ([5], []),
+    "bcr": ([5, 5], []),
+    "zcr": ([5], []),
+    "zcr-generator": ([], []),
+    "feature-matching": ([], [5]),
+    "path-length": ([], []),
 }
 # Judged are only the reals that it chose.
 FEWER = ("sdp",)

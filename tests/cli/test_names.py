@@ -35,6 +35,7 @@ NAMES: dict[str, tuple[Mapping[str, type[Record]], set[str]]] = {
         {
             *("gradient", "wgan-gp", "r1", "r2", "0-gp", "dragan"),
             *("sdp", "drift", "lecam", "historical-averaging", "orthogonal", "ct"),
+            *("cr", "bcr", "zcr", "zcr-generator", "feature-matching", "path-length"),
         },
     ),
     "weightings": (WEIGHTINGS, {"wegan", "importance", "top-k"}),

@@ -22,6 +22,8 @@ SHARED = dict.fromkeys(("wgan-gp", "r1", "r2", "0-gp", "dragan"), "gradient") | 
     "adaptive-instance-noise": "instance-noise",
     "alternating": "simultaneous",
     "extragradient-from-the-past": "extragradient",
+    "bcr": "cr",
+    "zcr-generator": "zcr",
 }
 SECTIONS = ("## The maths", "## In a recipe", "## Pitfalls", "## Where ours differs, and why", "## BibTeX")
 

@@ -51,9 +51,12 @@ class Toy:
     def reals(self) -> Tensor:
         return self.source.batch(self._held_out, HELD_OUT, "held-out").image
 
+    def latents(self) -> Tensor:
+        return self._latents(self._held_out, "held-out latents", HELD_OUT)
+
     @torch.no_grad()
     def fakes(self) -> Tensor:
-        return self.game.generate(self._latents(self._held_out, "held-out latents", HELD_OUT))
+        return self.game.generate(self.latents())
 
     def scores(self, points: Tensor) -> Tensor:
         return self.game.judge(Example(points), False).scores
@@ -95,6 +98,38 @@ def difference_by_dropout(toy: Toy) -> Tensor:
     example, streams = Example(toy.reals()), Streams(SEEDS)
     first, second = (toy.game.judge(example, False, streams).scores for _ in range(2))
     return (first - second).abs().mean(-1)
+
+
+@torch.no_grad()
+def difference_by_a_step(toy: Toy, points: Tensor) -> Tensor:
+    """The mean difference in score between points and points near them."""
+    near = points + 0.1 * Streams(SEEDS).normal("step", *points.shape[1:])
+    return (toy.scores(points) - toy.scores(near)).abs().mean(-1)
+
+
+def difference_near_reals(toy: Toy) -> Tensor:
+    """The mean difference in score between reals and points near them."""
+    return difference_by_a_step(toy, toy.reals())
+
+
+def difference_near_fakes(toy: Toy) -> Tensor:
+    """The mean difference in score between generated samples and points near them."""
+    return difference_by_a_step(toy, toy.fakes())
+
+
+@torch.no_grad()
+def variance_of_fakes(toy: Toy) -> Tensor:
+    """The variance of generated samples."""
+    return toy.fakes().var(-2).sum(-1)
+
+
+def spread_of_jacobians(toy: Toy) -> Tensor:
+    """The standard deviation, over latents, of the Frobenius norm of the generator's Jacobian."""
+    latents = toy.latents().requires_grad_()
+    made = toy.game.generate(latents)
+    rows = [torch.autograd.grad(made[..., k].sum(), latents, retain_graph=True)[0] for k in range(made.shape[-1])]
+    norms: Tensor = torch.linalg.matrix_norm(torch.stack(rows, -1))
+    return norms.std(-1)
 
 
 @torch.no_grad()

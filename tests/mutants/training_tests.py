@@ -22,6 +22,8 @@ from .toys import (
     SEEDS,
     Toy,
     difference_by_dropout,
+    difference_near_fakes,
+    difference_near_reals,
     energy_distance,
     gap_of_realistic_fakes,
     gap_of_scores,
@@ -33,6 +35,8 @@ from .toys import (
     score_of_fakes,
     shown_by_the_view,
     spread_of_fakes,
+    spread_of_jacobians,
+    variance_of_fakes,
 )
 
 Play = Callable[[Toy], None]
@@ -148,6 +152,15 @@ def critic_with(
     return TrainingTest(toy(objective="wasserstein", penalties={"discriminator": [penalty]}, **sections), look, least, most)
 
 
+SLOW_GENERATOR = {"generator": adam(5e-4), "discriminator": adam(8e-3)}
+DESCENDING_GENERATOR = {"generator": {"name": "sgd", "lr": 0.05}, "discriminator": adam(8e-3)}
+
+
+def generator_with(penalty: Mapping[str, Any], **sections: Any) -> dict[str, Any]:
+    """A generator that has a penalty, against a discriminator of its own kind."""
+    return toy(objective="vanilla", penalties={**GENTLE, "generator": [penalty]}, **sections)
+
+
 def sdp() -> TrainingTest:
     """A slow generator leaves a gap to close. The features are `unit`: negated, the printed form kills them and every score."""
     penalty = {"name": "sdp", "weight": 10, "k": 16, "normalization": "unit"}
@@ -226,6 +239,23 @@ TRAINING_TESTS: dict[tuple[str, str], TrainingTest] = {
     ("penalties", "0-gp"): critic_with({"name": "0-gp", "weight": 1}, gradient_between, 0.0, 0.6),
     ("penalties", "dragan"): critic_with({"name": "dragan"}, gradient_at_reals, 0.4, 1.6),
     ("penalties", "sdp"): sdp(),
+    ("penalties", "cr"): critic_with({"name": "cr", "weight": 10}, difference_near_reals, 0.0, 0.2),
+    ("penalties", "bcr"): critic_with({"name": "bcr", "weight": 10}, difference_near_fakes, 0.0, 0.2),
+    ("penalties", "zcr"): critic_with(
+        {"name": "zcr", "weight": 10, "sigma": 0.3}, difference_near_fakes, 0.0, 2.0, optimizers=SLOW_GENERATOR
+    ),
+    ("penalties", "zcr-generator"): TrainingTest(
+        generator_with({"name": "zcr-generator", "weight": 10, "sigma": 0.3}), variance_of_fakes, least=10.0
+    ),
+    # By plain descent, and beside so little of the objective that it alone moves nothing.
+    ("penalties", "feature-matching"): TrainingTest(
+        generator_with({"name": "feature-matching"}, objective_weights={"generator": 1e-4}, optimizers=DESCENDING_GENERATOR),
+        energy_distance,
+        most=0.25,
+    ),
+    ("penalties", "path-length"): TrainingTest(
+        generator_with({"name": "path-length", "weight": 1}), spread_of_jacobians, most=0.15
+    ),
     ("penalties", "ct"): critic_with({"name": "ct"}, difference_by_dropout, 0.0, 1.0, networks=mlp(dropout=0.2)),
     ("penalties", "lecam"): critic_with({"name": "lecam", "weight": 0.3, "start": 0}, gap_of_scores, -0.5, 1.5),
     ("penalties", "historical-averaging"): critic_with({"name": "historical-averaging", "weight": 10}, gap_of_scores, -0.5, 1.0),

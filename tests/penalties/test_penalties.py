@@ -9,12 +9,12 @@ from torch import Tensor
 from saddlepoint.networks.dropout import dropout
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.penalties.penalty import Penalty
-from saddlepoint.rounds import Example, Judgement, Learned, Round, State
+from saddlepoint.rounds import Example, Judgement, LatentGradient, Learned, Round, State
 from saddlepoint.schedules import Constant
 from saddlepoint.streams import Streams
 
 # Those that ask for more than scores.
-DECLARING = [name for name, penalty in PENALTIES.items() if penalty().needs]
+DECLARING = [name for name, penalty in PENALTIES.items() if penalty().needs - {LatentGradient()}]
 
 # Averages of scores that are as good as constants: by differences they would move with the weights, for the gradient they do not.
 SETTLED: dict[str, dict[str, Any]] = {"lecam": {"start": 0, "decay": 1 - 1e-12}}
@@ -27,6 +27,8 @@ class Discriminator:
         draws = torch.Generator().manual_seed(seed)
         self.first = torch.randn(*leading, 6, 12, generator=draws, dtype=torch.float64).requires_grad_()
         self.second = torch.randn(*leading, 12, generator=draws, dtype=torch.float64).requires_grad_()
+        # The weight of a generator beside it.
+        self.third = torch.randn(*leading, 6, 6, generator=draws, dtype=torch.float64).requires_grad_()
         self.judged: list[int] = []
         # Where masks are drawn from, for a penalty that compares two of them.
         self.masks: Streams | None = None
@@ -37,12 +39,20 @@ class Discriminator:
     def replica(self, r: int) -> "Discriminator":
         lone = Discriminator()
         lone.first, lone.second = self.first[r].detach().requires_grad_(), self.second[r].detach().requires_grad_()
+        lone.third = self.third[r].detach().requires_grad_()
         lone.earlier = None if self.earlier is None else self.earlier.replica(r)
         return lone
 
     @property
     def learned(self) -> Learned:
         return Learned({"first": self.first, "second": self.second}, lambda: {"first": self.first.mT})
+
+    def generate(self, latents: Tensor) -> Tensor:
+        return (latents @ self.third).tanh()
+
+    def taught(self, name: str) -> list[Tensor]:
+        """The weights of the first player that may carry a penalty."""
+        return [self.first, self.second] if "discriminator" in PENALTIES[name].players else [self.third]
 
     def judge(self, example: Example, features: bool) -> Judgement:
         self.judged.append(example.image.shape[self.second.ndim - 1])
@@ -66,15 +76,18 @@ class Made(NamedTuple):
 def round_with(discriminator: Discriminator, real: Tensor, fake: Tensor, penalty: Penalty, seeds: int | list[int]) -> Round:
     streams = Streams(seeds, dtype=torch.float64)
     discriminator.masks = streams if penalty.needs_dropout else None
+    of_generator = "discriminator" not in penalty.players
     return Round(
         lambda: Example(real),
-        lambda: Example(fake),
+        lambda: Example(discriminator.generate(fake) if of_generator else fake),
         discriminator.judge,
         streams=streams,
         clock={"discriminator": 0, "generator": 0},
         needs=penalty.needs,
         couples_batch=False,
         learned={"discriminator": discriminator.learned},
+        latents=lambda: fake,
+        generate=discriminator.generate,
     )
 
 
@@ -106,13 +119,13 @@ def test_replicas_equal_lone_runs(name: str, sizes: tuple[int, int]) -> None:
     real, fake = points(3, sizes[0], seed=1), points(3, sizes[1], seed=2)
     stacked = made(discriminator, real, fake, name, seeds=[7, 8, 9]).value
     assert stacked.shape == (3,)
-    gradients = torch.autograd.grad(stacked.sum(), [discriminator.first, discriminator.second], materialize_grads=True)
+    gradients = torch.autograd.grad(stacked.sum(), discriminator.taught(name), materialize_grads=True)
     for r in range(3):
         alone = discriminator.replica(r)
         lone = made(alone, real[r], fake[r], name, seeds=7 + r).value
         assert lone.shape == ()
         torch.testing.assert_close(stacked[r], lone, rtol=1e-12, atol=1e-13)
-        own = torch.autograd.grad(lone, [alone.first, alone.second], materialize_grads=True)
+        own = torch.autograd.grad(lone, alone.taught(name), materialize_grads=True)
         for together, apart in zip(gradients, own, strict=True):
             torch.testing.assert_close(together[r], apart, rtol=1e-10, atol=1e-12)
 
@@ -135,11 +148,14 @@ def test_twice_is_the_same_bits(name: str) -> None:
 def test_gradients_by_finite_differences(name: str) -> None:
     discriminator, real, fake = Discriminator(), points(5, seed=1), points(4, seed=2)
 
-    def value(first: Tensor, second: Tensor) -> Tensor:
-        discriminator.first, discriminator.second = first, second
+    def value(*weights: Tensor) -> Tensor:
+        if len(weights) == 2:
+            discriminator.first, discriminator.second = weights
+        else:
+            (discriminator.third,) = weights
         return made(discriminator, real, fake, name).value
 
-    assert torch.autograd.gradcheck(value, (discriminator.first, discriminator.second))
+    assert torch.autograd.gradcheck(value, tuple(discriminator.taught(name)))
 
 
 @pytest.mark.parametrize("name", DECLARING)
@@ -161,12 +177,12 @@ def test_a_small_step_against_it_lowers_it(name: str) -> None:
     """What is returned is what is punished: with the sign flipped this is red."""
     discriminator, real, fake = Discriminator(), points(6, seed=1), points(6, seed=2)
     value = made(discriminator, real, fake, name).value
-    assert float(value.detach()) > 0
-    weights = [discriminator.first, discriminator.second]
-    on_first, on_second = torch.autograd.grad(value, weights, materialize_grads=True)
+    assert float(value.detach()) != 0
+    weights = discriminator.taught(name)
+    gradients = torch.autograd.grad(value, weights, materialize_grads=True)
     with torch.no_grad():
-        discriminator.first -= 1e-4 * on_first
-        discriminator.second -= 1e-4 * on_second
+        for weight, gradient in zip(weights, gradients, strict=True):
+            weight -= 1e-4 * gradient
     assert float(made(discriminator, real, fake, name).value.detach()) < float(value.detach())
 
 

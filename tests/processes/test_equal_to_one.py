@@ -90,6 +90,10 @@ CASES: dict[str, dict[str, Any]] = {
     "sdp, by batch": sdp(scale="batch", same_label=True),
     "sdp, random": sdp(select="random", neighbour="random"),
     "sdp, more than a process has": sdp(k=7),
+    "dropout": {"networks.dropout": 0.4, "penalties.discriminator": ["ct", "wgan-gp"], **sdp()},
+    "changed pictures": {"data": DIGITS, "networks": SMALL["dcgan"], "penalties.discriminator": ["bcr", "zcr"]},
+    "matching, blocks": {"penalties.generator": [{"name": "feature-matching", "features": "blocks", "distance": "l1"}]},
+    "matching alone": {"objective_weights.generator": 0, "penalties.generator": ["feature-matching"]},
     "wegan, attached": weighted({"name": "wegan", "attached": True}),
     **{f"wegan, {squash}": weighted({"name": "wegan", "squash": squash}) for squash in SQUASHES},
     "importance, clipped": weighted({"name": "importance", "clip": 1.5, "temperature": 2.0}),
@@ -139,8 +143,8 @@ def normalization_rule(family: str) -> str:
 
 
 def test_how_many() -> None:
-    assert len(METHODS) == len(RULES) >= 12 + 6 + 2 + 6 + 3 + 1 + 1 + 1
-    assert {rule: sum(found == rule for found in RULES.values()) for rule in set(RULES.values())} == {"own": 44, "everyone": 10}
+    assert len(METHODS) == len(RULES) >= 12 + 18 + 2 + 6 + 3 + 1 + 1 + 1
+    assert {rule: sum(found == rule for found in RULES.values()) for rule in set(RULES.values())} == {"own": 48, "everyone": 12}
     assert len(CASES) >= 20
 
 

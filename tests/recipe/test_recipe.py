@@ -113,7 +113,7 @@ def test_an_unknown_field_of_any_entry_is_named_with_its_nearest(slot: str, name
 def test_a_written_recipe_has_every_field_and_the_sections_of_the_design() -> None:
     mapping = Recipe.from_mapping({}).to_mapping()
     sections = (
-        "data networks objective penalties weightings relabelling views projections optimizers rates gradients "
+        "data networks objective objective_weights penalties weightings relabelling views projections optimizers rates gradients "
         "turns slow_weights schedule average log samples checkpoints measures"
     )
     rest = "seed seeds vary replicas device precision threads memory_format fused kernels from"

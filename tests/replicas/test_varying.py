@@ -34,6 +34,7 @@ VALUES: dict[str, tuple[float, float]] = {
     "epsilon": (0.05, 0.5),
     "eta": (0.05, 0.7),
     "fake": (0.0, -1.0),
+    "fakes": (0.5, 2.0),
     "features": (0.1, 2.0),
     "gamma": (0.5, 0.9),
     "images": (50.0, 400.0),
@@ -44,7 +45,9 @@ VALUES: dict[str, tuple[float, float]] = {
     "margin": (0.0, 0.001),
     "momentum": (0.0, 0.6),
     "most": (0.1, 0.85),
+    "noise": (0.05, 0.3),
     "nu": (0.2, 0.8),
+    "rate": (0.01, 0.5),
     "share": (0.2, 0.6),
     "real": (1.0, 2.0),
     "sigma": (0.1, 0.4),
@@ -85,11 +88,10 @@ VARIED: list[Varied] = [(entry.room, entry.name, field) for entry in registered(
 
 
 def test_how_many() -> None:
-    # LSGAN 3, BEGAN 2, smoothing 1, f-GAN 1, PU-GAN 2.
-    # Six gradient penalties of 2, LeCam 2, SDP, drift, historical averaging and orthogonal 1, CT 3; WeGAN 1,
-    # importance weights 2, top-k 2; relabelling 1; views 3, 1, 4; Adam 5, RMSProp 5, SGD 3,
-    # the optimistic two 1 and 4; clipping 1; aw-GAN 4; lookahead 1.
-    penalties = 6 * 2 + 2 + 4 + 3
+    # LSGAN 3, BEGAN 2, smoothing 1, f-GAN 1, PU-GAN 2; six gradient penalties of 2, LeCam 2, SDP, drift, historical averaging and
+    # orthogonal 1, CT 3, CR 2, bCR 3, zCR 2 and 2, feature matching 1, path length 2; WeGAN 1, importance weights 2, top-k 2;
+    # relabelling 1; views 3, 1, 4; Adam 5, RMSProp 5, SGD 3, the optimistic two 1 and 4; clipping 1; aw-GAN 4; lookahead 1.
+    penalties = 6 * 2 + 2 + 4 + 3 + 12
     assert len(VARIED) == len(set(VARIED)) == 5 + 4 + penalties + (1 + 2 + 2) + 1 + (3 + 1 + 4) + (5 + 5 + 3 + 1 + 4) + 1 + 4 + 1
     assert {field for _, _, field in VARIED} == set(VALUES)
 

@@ -86,6 +86,10 @@ FIELDS: list[Record] = [
     PENALTIES["historical-averaging"](window=2),
     PENALTIES["sdp"](k=2, normalization="unit", aggregator="mean", score="probability", scale="batch"),
     PENALTIES["ct"](margin=0.5, features=2.0),
+    PENALTIES["bcr"](fakes=0.25),
+    PENALTIES["zcr-generator"](sigma=0.4),
+    PENALTIES["feature-matching"](features="blocks", distance="l1"),
+    PENALTIES["path-length"](rate=0.5),
     OBJECTIVES["vanilla"](saturating=True),
     OBJECTIVES["lsgan"](fake=-1, real=1, target=0),
     OBJECTIVES["one-sided-label-smoothing"](target=0.7),
@@ -435,3 +439,33 @@ def test_alpha_from_a_part_of_the_segment_is_seen(low: float, high: float) -> No
 
     found = [outcome for outcome in verify(penalty, like="wgan-gp") if outcome.verdict != "holds"]
     assert [outcome.slips for outcome in found] == [("alpha keeps to a part of the segment: draw it uniformly from [0, 1]",)]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "like", "words"),
+    [
+        (lambda round: PENALTIES["ct"]()(round) * 0 + one_pass(round), "ct", "the second pass is the first one"),
+        (lambda round: -PENALTIES["zcr-generator"]()(round), "zcr-generator", "the sign is missing"),
+        (lambda round: PENALTIES["bcr"](fakes=1e-12)(round), "bcr", "the fakes are left out"),
+        (lambda round: PENALTIES["cr"](flip=False, shift=0)(round), "cr", "nothing is changed"),
+        (lambda round: PENALTIES["feature-matching"]()(round).sqrt(), "feature-matching", "the distance is not squared"),
+        (lambda round: lengths_without_pixels(round), "path-length", "not divided by the root of the pixels"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_slip_in_what_compares_is_named(wrong: Callable[[Any], Tensor], like: str, words: str) -> None:
+    def penalty(round: Any) -> Tensor:
+        return wrong(round)
+
+    caught(verify(penalty, like=like), words)
+
+
+def one_pass(round: Any) -> Tensor:
+    """Two judgements of one pass."""
+    scores: Tensor = round.scores.real
+    return (scores - scores.clone()).square().mean()
+
+
+def lengths_without_pixels(round: Any) -> Tensor:
+    penalty = PENALTIES["path-length"]()
+    return 8 * penalty(round, penalty.initial_state(()))

@@ -13,9 +13,12 @@ from saddlepoint.games.shares import Share
 from saddlepoint.objectives.objective import Objective
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.rounds import BOTH, Clock, EveryonesScores, Mover, Need, Round, Scores, Side, Sides, State, Term, present
+from saddlepoint.schedules import Constant
 from saddlepoint.turns.turn import Kept
 from saddlepoint.weightings.relabelling import Relabelling, counted, relabelled
 from saddlepoint.weightings.weighting import Weighting
+
+ALWAYS = Constant(value=1.0)
 
 
 class Remembering(Protocol):
@@ -36,6 +39,7 @@ class Player:
         penalties: added to the loss, each times its weight; one whose weight is 0 this turn runs no pass.
         shares: who steps the parameters.
         states: what the terms remember, by key; the game's, shared by its players.
+        weight: of the objective's losses, a schedule of the player's updates; where it is 0 they are not taken.
         clip: the largest norm of the player's gradient, per replica; a tensor `[*]` where they differ.
         alone: numbers of the penalties that have turns of their own.
         kept: copies of the parameters that its moves keep, by what they are and by name.
@@ -53,6 +57,7 @@ class Player:
     weightings: Mapping[Side, Weighting] = field(default_factory=dict)
     relabelling: Relabelling | None = None
     penalties: Sequence[Penalty] = ()
+    weight: Callable[[int], float] = ALWAYS
     clip: float | Tensor | None = None
     apart: Apart | None = None
     updates: int = 0
@@ -188,7 +193,7 @@ class Player:
             share.project()
 
     def _means(self, round: Round) -> dict[Side, Tensor]:
-        sides, moved = self._relabelled(self._losses(round), round)
+        sides, moved = self._relabelled(self._sides(round), round)
         by_side: dict[Side, Tensor | None] = {"real": sides.real, "fake": sides.fake}
         means = {side: self._mean(side, losses, round) for side, losses in by_side.items() if losses is not None}
         if moved is not None:
@@ -226,6 +231,14 @@ class Player:
         n, m = (scores.shape[-1] * round.streams.processes.world for scores in (real, fake))
         losses = relabelled(sides, as_real, moved, count, n, m)
         return Sides(losses.real, losses.fake), losses.moved.mean(-1)
+
+    def _sides(self, round: Round) -> Sides:
+        """The losses times the objective's weight; none where it is 0."""
+        weight = self.weight(round.clock[self.name])
+        if weight == 0:
+            return Sides()
+        sides = self._losses(round)
+        return sides if weight == 1 else Sides(*(None if losses is None else weight * losses for losses in sides))
 
     def _mean(self, side: Side, losses: Tensor, round: Round) -> Tensor:
         if side in self.weightings:

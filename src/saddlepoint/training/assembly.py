@@ -11,7 +11,7 @@ from saddlepoint.combiners.combiner import Combiner
 from saddlepoint.data.source import Source
 from saddlepoint.errors import InputError
 from saddlepoint.games.gradients import Apart
-from saddlepoint.games.players import Player
+from saddlepoint.games.players import ALWAYS, Player
 from saddlepoint.games.shares import Share, stretches, views
 from saddlepoint.games.two_players import RATES, TwoPlayers, view_key
 from saddlepoint.networks.coupling import share_batch
@@ -163,6 +163,7 @@ def build_game(
             weightings=_weightings(members, name, place),
             relabelling=_relabelling(members, place) if name == "discriminator" else None,
             penalties=_penalties(members, name, place),
+            weight=recipe.objective_weights.generator if name == "generator" else ALWAYS,
             clip=one_or_all(clips, place),
             apart=_apart(members, name, place),
         )

@@ -16,8 +16,20 @@ N = 6
 STEP = 1e-4
 
 
+class Maker:
+    """A linear generator made by hand: `n` latents of 4 numbers, and `matrix` `[4, …]`."""
+
+    def __init__(self, n: int, matrix: Tensor) -> None:
+        self.latents = drawn("latents", n, 4)
+        self.matrix = matrix.clone().requires_grad_()
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        images: Tensor = torch.tensordot(latents, self.matrix, 1)
+        return images
+
+
 class Critic(nn.Module):
-    """A critic made by hand, of `weight`; it keeps what it was shown.
+    """A critic made by hand, of `weight`; it keeps what it was shown. Where fakes come from is asked of its `maker`.
 
     Args:
         score: from the weight and images `[n, …]` to scores `[n]`.
@@ -30,6 +42,7 @@ class Critic(nn.Module):
         self.weight = nn.Parameter(weight)
         self.score = score
         self.column = False
+        self.maker: Maker | None = None
         self.seen: list[Tensor] = []
 
     def forward(self, image: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from saddlepoint.penalties.ct import CT
 from saddlepoint.penalties.gradient import Gradient
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.penalties.sdp import SDP
@@ -16,7 +15,7 @@ from saddlepoint.rounds import Round
 from saddlepoint.streams import Streams
 from saddlepoint.verification.consistency import Forgetful, consistency_probes
 from saddlepoint.verification.formulas import earlier, formula_probes
-from saddlepoint.verification.gradients import SHAPE, Ask, Critic, Shape, drawn, gradient_probes, linear
+from saddlepoint.verification.gradients import SHAPE, Ask, Critic, Maker, Shape, drawn, gradient_probes, linear
 from saddlepoint.verification.memories import memory_probes
 from saddlepoint.verification.probe import Numbers, Probe, Slip, numbers
 
@@ -28,8 +27,19 @@ def asked_in_rounds(penalty: Callable[[Round], Tensor]) -> Ask:
     """A penalty of rounds, asked of a critic and two sides."""
 
     def ask(critic: Critic, real: Tensor, fake: Tensor) -> Tensor:
-        streams = Streams(0, dtype=real.dtype)
-        return penalty(Round.of(real=real, fake=fake, discriminator=critic, features=critic.features, streams=streams))
+        streams, maker = Streams(0, dtype=real.dtype), critic.maker
+        latents = None if maker is None else maker.latents
+        return penalty(
+            Round.of(
+                real=real,
+                fake=fake,
+                discriminator=critic,
+                features=critic.features,
+                streams=streams,
+                latents=latents,
+                generator=maker,
+            )
+        )
 
     return ask
 
@@ -50,8 +60,9 @@ def penalty_probes(ask: Ask, like: Penalty | None, shape: Shape = SHAPE, *, reco
     Args:
         record: what is asked, where it is a record and so may remember.
     """
-    probes = _common(ask, shape, Forgetful if like is not None and like.needs_dropout else Bent)
-    if isinstance(like, CT):
+    of_generator = like is not None and "discriminator" not in like.players
+    probes = _common(ask, shape, Forgetful if like is not None and like.needs_dropout else Bent, of_generator)
+    if like is not None:
         probes += consistency_probes(ask, like, shape)
     if isinstance(like, Gradient):
         probes += gradient_probes(ask, like, shape)
@@ -75,19 +86,25 @@ class Bent(Critic):
         return (weight * image).flatten(1).tanh().sum(1) + (weight * image).flatten(1).sum(1).square() / 2
 
 
-def _common(ask: Ask, shape: Shape, made: Callable[[Tensor], Critic]) -> list[Probe]:
-    """What every penalty owes: one finite number, the same again, that teaches the critic something."""
+def _common(ask: Ask, shape: Shape, made: Callable[[Tensor], Critic], of_generator: bool) -> list[Probe]:
+    """What every penalty owes: one finite number, the same again, that teaches its player something."""
     real, fake = drawn("any real", 8, *shape), drawn("any fake", 8, *shape)
+    player = "generator" if of_generator else "critic"
+
+    def asked() -> tuple[Tensor, Tensor]:
+        """The answer, and the weights that it should teach."""
+        critic, maker = made(drawn("any weight", *shape)), Maker(8, drawn("any matrix", 4, *shape))
+        critic.maker = maker
+        return ask(critic, real, maker(maker.latents) if of_generator else fake), maker.matrix if of_generator else critic.weight
 
     def answer() -> Tensor:
-        return ask(made(drawn("any weight", *shape)), real, fake)
+        return asked()[0]
 
     def teaches() -> Numbers:
-        critic = made(drawn("any weight", *shape))
-        value = ask(critic, real, fake)
+        value, weight = asked()
         if not value.requires_grad:
             return (0.0,)
-        (found,) = torch.autograd.grad(value.sum(), critic.weight, allow_unused=True, materialize_grads=True)
+        (found,) = torch.autograd.grad(value.sum(), weight, allow_unused=True, materialize_grads=True)
         return (float(bool(found.isfinite().all()) and bool((found != 0).any())),)
 
     fed = f"a critic that {'forgets' if made is Forgetful else 'bends'}, 8 images {list(shape)} a side"
@@ -100,7 +117,7 @@ def _common(ask: Ask, shape: Shape, made: Callable[[Tensor], Critic]) -> list[Pr
             (Slip("the mean over the batch is missing: one number a sample comes back", (8.0, 0.0)),),
         ),
         Probe(
-            "a gradient for the critic",
+            f"a gradient for the {player}",
             f"{fed}; 1 if its weights get a gradient that is finite and not 0",
             (1.0,),
             teaches,
