@@ -20,7 +20,7 @@ ORDER: list[set[str]] = [
     {"validation"},
     {"data", "networks", "extractors"},
     {"measures"},
-    {"objectives", "penalties", "weightings", "views", "optimizers", "turns", "combiners"},
+    {"objectives", "penalties", "weightings", "views", "stops", "optimizers", "turns", "combiners"},
     {"games", "methods"},
     {"seeds"},
     {"overrides"},

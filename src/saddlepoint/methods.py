@@ -13,6 +13,7 @@ from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS, RATES
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import Record
+from saddlepoint.stops import STOPS
 from saddlepoint.turns import SLOW_WEIGHTS, TURNS
 from saddlepoint.views import VIEWS
 from saddlepoint.weightings import RELABELLINGS, WEIGHTINGS
@@ -59,12 +60,12 @@ def parts_of_networks() -> list[Entry]:
 
 
 def listed() -> list[Entry]:
-    """All of them, with the measures and the extractors.
+    """All of them, with the stop rules, the measures and the extractors.
 
     >>> {"sdp", "batch", "frechet-distance", "inception"} <= {entry.name for entry in listed()}
     True
     """
-    return registered() + parts_of_networks() + _entries({"measures": MEASURES, "extractors": EXTRACTORS})
+    return registered() + parts_of_networks() + _entries({"stops": STOPS, "measures": MEASURES, "extractors": EXTRACTORS})
 
 
 def _entries(rooms: Mapping[str, Mapping[str, type[Record]]]) -> list[Entry]:

@@ -32,6 +32,7 @@ from saddlepoint.sections import (
     AnyRateRule,
     AnyRelabelling,
     AnySlowWeights,
+    AnyStop,
     AnyTurns,
     AnyView,
     Average,
@@ -131,6 +132,7 @@ class Recipe(Section):
     turns: AnyTurns = Field(default=TURNS["alternating"](), description="how a round goes")
     slow_weights: AnySlowWeights | None = Field(default=None, description="what both players return to after some rounds")
     schedule: TrainingSchedule = Field(default=TrainingSchedule(), description="updates and batches")
+    stop: AnyStop | None = Field(default=None, description="a rule that ends the run before its last update; null for none")
     average: Average = Field(default=Average(), description="of the generator's weights")
     log: Log = Field(default=Log(), description="of numbers")
     samples: Samples = Field(default=Samples(), description="drawn while training")
@@ -725,6 +727,19 @@ def _judges_each_by_itself(objective: type[Objective]) -> bool:
     return objective.reads == "own" and not objective.pairs
 
 
+def _check_stop(recipe: Recipe) -> Iterator[Problem]:
+    stop = recipe.stop
+    if stop is None:
+        return
+    if stop.needs_weights and recipe.weightings.generator is None:
+        what = f"{stop.name} reads the weights of the generator's fakes, and they have none"
+        yield Problem(("stop",), f"{what}; give weightings.generator, or leave it out")
+    if stop.needs_probability and not recipe.objective.gives_probability:
+        giving = ", ".join(name for name, objective in OBJECTIVES.items() if objective().gives_probability)
+        what = f"{stop.name} needs scores that are probabilities, and those of {recipe.objective.name} are not"
+        yield Problem(("stop",), f"{what}; choose an objective that gives them ({giving})")
+
+
 def _check_relabelling(recipe: Recipe) -> Iterator[Problem]:
     if recipe.relabelling is None or _judges_each_by_itself(type(recipe.objective)):
         return
@@ -905,6 +920,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"data", "views"}), _check_views),
     (frozenset({"objective", "relabelling"}), _check_relabelling),
     (frozenset({"objective_weights", "penalties", "weightings"}), _check_objective_weights),
+    (frozenset({"objective", "weightings", "stop"}), _check_stop),
     (frozenset({"objective", "weightings", "penalties"}), _check_probabilities),
     (frozenset({"objective", "networks", "weightings", "penalties"}), _check_scores),
     (frozenset({"objective", "rates"}), _check_rates),

@@ -305,6 +305,7 @@ class Round:
         self.movers = tuple(movers)
         self.couples_batch = couples_batch
         self.scores = RoundScores(self)
+        self.weights: dict[tuple[Mover, Side], Tensor] = {}
         self.records: dict[str, Tensor] = {}
         self.lasting: dict[str, Tensor] = {}
         self.prefix = ""

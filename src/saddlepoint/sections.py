@@ -18,6 +18,8 @@ from saddlepoint.penalties import PENALTIES
 from saddlepoint.penalties.penalty import Penalty, Weight
 from saddlepoint.schedules import Constant
 from saddlepoint.seeds import MOST_SEEDS
+from saddlepoint.stops import STOPS
+from saddlepoint.stops.stop import Stop
 from saddlepoint.turns import SLOW_WEIGHTS, TURNS
 from saddlepoint.turns.lookahead import Lookahead
 from saddlepoint.turns.play import Turns
@@ -44,6 +46,7 @@ class Section(BaseModel):
 AnyPenalty = Annotated[Penalty, Chosen(PENALTIES, "penalty")]
 AnyWeighting = Annotated[Weighting, Chosen(WEIGHTINGS, "weighting")]
 AnyRelabelling = Annotated[Relabelling, Chosen(RELABELLINGS, "relabelling")]
+AnyStop = Annotated[Stop, Chosen(STOPS, "stop rule")]
 AnyView = Annotated[View, Chosen(VIEWS, "view")]
 AnyProjection = Annotated[Projection, Chosen(PROJECTIONS, "projection")]
 AnyCombiner = Annotated[Combiner, Chosen(COMBINERS, "combiner")]

@@ -62,6 +62,7 @@ CASES: dict[str, dict[str, Any]] = {
         "views": ["instance-noise", {"name": "adaptive-instance-noise", **AT_ONCE}],
         "penalties.both": [{"name": "sdp", "weight": 0.1, "k": 3}, "wgan-gp"],
     },
+    "stop": {"weightings.generator": {"name": "wegan", "eta": 0.5}, "stop": {"name": "equilibrium", "size": 0.5, "margin": 0.3}},
     "accumulation": {"gradients.accumulation": 3},
     "unequal batches": {"schedule.generator_batch": 4, **weighted("wegan"), **sdp()},
     "unequal interpolates": {"schedule.generator_batch": 4, "penalties.both": ["wgan-gp"], "objective": "wasserstein"},

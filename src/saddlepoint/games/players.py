@@ -245,6 +245,7 @@ class Player:
             scores = round.everyone(present(round.scores, side))
             weighting, state = self.weightings[side], self.states[self._weighting_key(side)]
             weights = weighting(scores, {**state, **weighting.scheduled(round.clock)})
+            round.weights[self.name, side] = weights
             losses = round.own(weights) * losses
         mean = losses.mean(-1)
         round.record(f"loss {side}", mean)

@@ -11,6 +11,7 @@ from saddlepoint.games.players import Player
 from saddlepoint.networks.network import Discriminator, Generator
 from saddlepoint.optimizers.rate_rule import RateRule
 from saddlepoint.rounds import Clock, Example, Judgement, Learned, Mover, Need, Parameters, Round, State, Term
+from saddlepoint.stops.stop import Stop
 from saddlepoint.streams import Streams
 from saddlepoint.turns.lookahead import Lookahead
 from saddlepoint.turns.turn import Turn
@@ -48,6 +49,7 @@ class TwoPlayers:
         precision: Callable[[], AbstractContextManager[object]],
         dtype: torch.dtype = torch.float32,
         rates: RateRule | None = None,
+        stop: Stop | None = None,
     ) -> None:
         self.generator = generator
         self.discriminator = discriminator
@@ -56,6 +58,7 @@ class TwoPlayers:
         self.states = states
         self.views = tuple(views)
         self.rates = rates
+        self.stop = stop
         self._latents = latents
         self._fakes: dict[Mover, int] = {"discriminator": batch, "generator": generator_batch}
         self._precision = precision
@@ -70,6 +73,11 @@ class TwoPlayers:
         self._remembering: dict[tuple[Mover, frozenset[int]], list[tuple[str, Term]]] = {}
         self.slow_weights = slow_weights
         self._slow_down()
+
+    @property
+    def over(self) -> Tensor | None:
+        """Whether the stop rule is met, `[*]`; None where there is none."""
+        return None if self.stop is None else self.stop.over(self.states[STOP])
 
     @property
     def clock(self) -> Clock:
@@ -148,6 +156,8 @@ class TwoPlayers:
             for player in self.players.values():
                 player.network.forget()
             return
+        if self.stop is not None and turn.move.counts:
+            self.states[STOP] = self.stop.observe(round, self.states[STOP])
         if turn.draws:
             for number, view in enumerate(self.views):
                 self.states[view_key(number)] = view.observe(round, self.states[view_key(number)])
@@ -205,6 +215,10 @@ class TwoPlayers:
             for parameter in player.parameters.values():
                 parameter.requires_grad_(name in movers)
         self._moving = movers
+
+
+STOP = "stop"
+"""The key of the stop rule's state."""
 
 
 def view_key(number: int) -> str:

@@ -63,6 +63,7 @@ class Log:
     parameters: dict[str, int] = field(default_factory=dict)
     diverged: tuple[int, str] | None = None
     done: int | None = None
+    stopped_by: str | None = None
     update: int = 0
     unreadable: int = 0
     seeds: tuple[int, ...] = ()
@@ -148,6 +149,7 @@ def _take(log: Log, line: bytes) -> bool:
             log.diverged = (update, str(event.get("term", "")))
         case "done":
             log.done = update
+            log.stopped_by = event.get("stopped_by")
     return True
 
 

@@ -70,7 +70,8 @@ class Reading:
         """`done`, `diverged` or `unfinished` (stopped, or still training)."""
         if self.log.diverged is not None:
             return "diverged"
-        return "done" if self.log.done is not None and self.log.done >= (self.asked or 0) else "unfinished"
+        done = self.log.done is not None and (self.log.done >= (self.asked or 0) or self.log.stopped_by is not None)
+        return "done" if done else "unfinished"
 
     @property
     def sessions(self) -> list[Mapping[str, Any]]:

@@ -66,7 +66,7 @@ class Part:
         return self.log.diverged is not None or self.done(asked)
 
     def done(self, asked: int | None) -> bool:
-        return self.log.done is not None and self.log.done >= (asked or 0)
+        return self.log.done is not None and (self.log.done >= (asked or 0) or self.log.stopped_by is not None)
 
     def ended(self) -> dict[int, Ended]:
         """The replicas that diverged, by their place in the whole axis."""

@@ -13,7 +13,7 @@ from saddlepoint.errors import InputError
 from saddlepoint.games.gradients import Apart
 from saddlepoint.games.players import ALWAYS, Player
 from saddlepoint.games.shares import Share, stretches, views
-from saddlepoint.games.two_players import RATES, TwoPlayers, view_key
+from saddlepoint.games.two_players import RATES, STOP, TwoPlayers, view_key
 from saddlepoint.networks.coupling import share_batch
 from saddlepoint.networks.kernel_library import NoKernel
 from saddlepoint.networks.network import Discriminator, Generator
@@ -172,6 +172,8 @@ def build_game(
         states[view_key(number)] = {what: tensor.to(device) for what, tensor in view.initial_state(leading).items()}
     if recipe.rates is not None:
         states[RATES] = {what: tensor.to(device) for what, tensor in recipe.rates.initial_state(leading).items()}
+    if recipe.stop is not None:
+        states[STOP] = {what: tensor.to(device) for what, tensor in recipe.stop.initial_state(leading).items()}
     schedule = recipe.schedule
     return TwoPlayers(
         generator,
@@ -187,6 +189,7 @@ def build_game(
         precision=precision_of(recipe, device),
         dtype=DTYPES[recipe.precision],
         rates=recipe.rates,
+        stop=recipe.stop,
     )
 
 

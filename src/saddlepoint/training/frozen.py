@@ -1,4 +1,4 @@
-"""Replicas that diverged: their weights stay as they were before, the others go on."""
+"""Replicas that diverged, or whose stop rule is met: their weights stay as they are, the others go on."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ class Ended:
 
 
 class Frozen:
-    """Which replicas of a stacked game have diverged.
+    """Which replicas of a stacked game have diverged, and which have stopped.
 
     Args:
         tensors: everything of the game with replica axes, and what its terms remember.
@@ -30,6 +30,7 @@ class Frozen:
         self, replicas: int, tensors: Callable[[], Sequence[Tensor]], states: dict[str, State], device: torch.device
     ) -> None:
         self.ended: dict[int, Ended] = {}
+        self.stopped: dict[int, int] = {}
         self.replicas = replicas
         self.mask = torch.zeros(replicas, dtype=torch.bool, device=device)
         self._tensors = tensors
@@ -44,6 +45,12 @@ class Frozen:
         if ended.replica not in self.ended:
             self.ended[ended.replica] = ended
             self.mask[ended.replica] = True
+
+    def stop(self, over: Tensor, update: int) -> None:
+        """Hold the replicas whose stop rule is met by now, and is for the first time."""
+        for replica in (over & ~self.mask).nonzero().flatten().tolist():
+            self.stopped[replica] = update
+            self.mask[replica] = True
 
     def mark(self, records: Mapping[str, Tensor], norm: Tensor, player: str, update: int) -> None:
         """Freeze the replicas whose loss or gradient is not finite, each with the first of its terms that is not."""
@@ -62,7 +69,7 @@ class Frozen:
     @contextmanager
     def still(self) -> Iterator[None]:
         """Whatever is done inside leaves the frozen replicas as they are."""
-        if not self.ended:
+        if not self.ended and not self.stopped:
             yield
             return
         rows = self.mask.nonzero().flatten()

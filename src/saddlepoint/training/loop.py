@@ -342,20 +342,24 @@ def _play(
         log = _Log(session, folder, events, writer, _Clock(seconds, session.images), observer, measuring, best)
         log.start(first, warnings)
         try:
-            while trainer.updates < (until or last):
+            while trainer.updates < (until or last) and not trainer.stopped:
                 update = trainer.updates + 1
                 watched = update % recipe.log.every == 0 or update == last
                 records = trainer.update(watched=watched)
                 stop = processes.any(stopped())
-                log.after(update, records if watched else None, final=update == last, save=stop or update == until)
-                if stop and update < last:
+                final = update == last or trainer.stopped
+                log.after(update, records if watched else None, final=final, save=stop or update == until)
+                if stop and not final:
                     writer.wait()
                     raise Interrupted(update)
         except Diverged as outcome:
             log.diverged(outcome)
             raise
         writer.wait()
-        if trainer.updates == last:
+        if trainer.stopped and recipe.stop is not None:
+            events.write("done", trainer.updates, stopped_by=recipe.stop.name)
+            observer.said(f"stopped after update {trainer.updates} of {last}: {recipe.stop.name}")
+        elif trainer.updates == last:
             events.write("done", last)
 
 
@@ -433,6 +437,7 @@ class _Log:
         self._best = best
         self._writes = session.streams.processes.first
         self._ended = 0 if session.frozen is None else len(session.frozen.ended)
+        self._stopped = 0 if session.frozen is None else len(session.frozen.stopped)
 
     def start(self, first: int, warnings: Sequence[str]) -> None:
         for message in warnings:
@@ -462,10 +467,14 @@ class _Log:
         self._observer.updated(update)
 
     def _replicas_ended(self, update: int) -> None:
-        """An event for each replica that diverged in this update."""
+        """An event for each replica that diverged in this update, and for each that stopped."""
         frozen = self._session.frozen
-        if frozen is None or len(frozen.ended) == self._ended:
+        if frozen is None:
             return
+        seeds, rule = self._session.streams.seeds, "" if self._session.recipe.stop is None else self._session.recipe.stop.name
+        for replica, stopped in list(frozen.stopped.items())[self._stopped :]:
+            self._events.write("replica stopped", stopped, replica=replica, seed=seeds[replica], rule=rule)
+        self._stopped = len(frozen.stopped)
         for ended in list(frozen.ended.values())[self._ended :]:
             seed = self._session.streams.seeds[ended.replica]
             self._events.write("replica diverged", ended.update, replica=ended.replica, seed=seed, term=ended.term)

@@ -130,7 +130,8 @@ def _last_event(run: Path) -> dict[str, Any]:
 def _over(part: Path, last: int) -> bool:
     """Whether a part came to its end: trained to update `last`, or diverged."""
     event = _last_event(part)
-    return bool(event.get("event") == "diverged" or (event.get("event") == "done" and event.get("update", 0) >= last))
+    done = event.get("event") == "done" and (event.get("update", 0) >= last or "stopped_by" in event)
+    return bool(event.get("event") == "diverged" or done)
 
 
 def _train_parts(recipe: Recipe, folder: Folder, spread: Plan, observer: Observer, updates: int | None) -> None:

@@ -127,7 +127,7 @@ def _write_events(lines: list[bytes], row: int, path: Path) -> dict[int, int]:
         read += len(line)
         event = None if ended else _event_of(json.loads(line), row)
         if event is not None:
-            ended = event["event"] == "diverged"
+            ended = event["event"] == "diverged" or "stopped_by" in event
             content += json.dumps(event, ensure_ascii=False).encode() + b"\n"
         lengths[read] = len(content)
     replace_file(path, content)
@@ -135,8 +135,10 @@ def _write_events(lines: list[bytes], row: int, path: Path) -> dict[int, int]:
 
 
 def _event_of(event: dict[str, Any], row: int) -> dict[str, Any] | None:
-    if event["event"] == "samples" or (event["event"] == "replica diverged" and event["replica"] != row):
+    if event["event"] == "samples" or (event["event"] in ("replica diverged", "replica stopped") and event["replica"] != row):
         return None
+    if event["event"] == "replica stopped":
+        return {"event": "done", "update": event["update"], "stopped_by": event["rule"]}
     if event["event"] == "replica diverged":
         return {"event": "diverged", "update": event["update"], "term": event["term"]}
     if event["event"] == "progress":

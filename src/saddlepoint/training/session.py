@@ -101,6 +101,7 @@ class Session:
             "data": self.source.digest,
             "shape": list(self.source.shape),
             "diverged": [vars(ended) for ended in self.frozen.ended.values()] if self.frozen is not None else [],
+            "stopped": [list(one) for one in self.frozen.stopped.items()] if self.frozen is not None else [],
             **more,
         }
         return Snapshot(self.trainer.updates, tensors_by_file, state)
@@ -128,6 +129,9 @@ class Session:
         if self.frozen is not None:
             for ended in snapshot.state["diverged"]:
                 self.frozen.add(Ended(**ended))
+            for replica, update in snapshot.state.get("stopped", []):
+                self.frozen.stopped[replica] = update
+                self.frozen.mask[replica] = True
         latest = snapshot.state["latest"]
         self.trainer.latest = {name: torch.tensor(value, dtype=torch.float64) for name, value in latest.items()}
 

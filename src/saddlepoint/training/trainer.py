@@ -74,7 +74,17 @@ class Trainer:
             if self.game.end(self.updates + 1) and self.average is not None:
                 self.average.update()
         self.updates += 1
+        if self.frozen is not None and self.game.over is not None:
+            self.frozen.stop(self.game.over, self.updates)
         return self.latest | records
+
+    @property
+    def stopped(self) -> bool:
+        """Whether the stop rule has ended the run, of replicas each that has not diverged."""
+        if self.frozen is not None:
+            return bool(self.frozen.stopped) and bool(self.frozen.mask.all())
+        over = self.game.over
+        return over is not None and bool(over)
 
     def step(self, turn: Turn, *, watched: bool = False) -> dict[str, Tensor]:
         """One turn: all losses before any step, the movers' gradients only, then each mover steps as the turn says."""
