@@ -7,6 +7,7 @@ from typing import NamedTuple
 from saddlepoint.combiners import COMBINERS
 from saddlepoint.extractors import EXTRACTORS
 from saddlepoint.measures import MEASURES
+from saddlepoint.measures.measure import Measure, Quantity
 from saddlepoint.networks import LAYERS, NETWORKS
 from saddlepoint.networks.normalizations import NORMALIZATIONS
 from saddlepoint.objectives import OBJECTIVES
@@ -109,6 +110,6 @@ def _without_examples(text: str) -> str:
 def _gives(record: type[Record]) -> list[str]:
     """What a measure gives, a line a quantity."""
     words = {True: "higher is better", False: "lower is better", None: "neither direction is better"}
-    quantities = getattr(record, "quantities", {})
+    quantities: Mapping[str, Quantity] = record.quantities if issubclass(record, Measure) else {}
     lines = [f"  {name:<22} {words[quantity.higher_is_better]}" for name, quantity in quantities.items()]
     return ["", "Gives:", *lines] if lines else []
