@@ -261,7 +261,7 @@ class Recipe(Section):
     @property
     def averaged(self) -> bool:
         """Whether weights other than the generator's own are kept to sample from: an average, or the slow ones."""
-        return self.average.decay > 0 or self.slow_weights is not None
+        return self.average.keeps or self.slow_weights is not None
 
     def penalties_of(self, player: Mover) -> tuple[Penalty, ...]:
         """A player's own penalties, then those of both."""

@@ -22,13 +22,14 @@ from saddlepoint.report.page import write_report
 from saddlepoint.report.replicas import shortened, told
 from saddlepoint.streams import Streams
 from saddlepoint.training import loop, many
-from saddlepoint.training.assembly import DTYPES, build_networks, choose_device, latents_of
+from saddlepoint.training.assembly import DTYPES, build_networks, choose_device, latents_of, streams_of
 from saddlepoint.training.checkpoints import Snapshot, best_of, copy_into, read_checkpoint, updates_at_hand
 from saddlepoint.training.folder import free_name, open_folder, read_environment, stored_recipe
 from saddlepoint.training.loop import Observer
 from saddlepoint.training.measuring import Networks, weights_kept
 from saddlepoint.training.replica import FOLDER, extract
 from saddlepoint.training.samples import sample_blocks
+from saddlepoint.training.standing import sampling
 
 Weights = Literal["average", "raw"]
 # The update of a checkpoint; the best of those that were measured while training; the newest.
@@ -358,7 +359,8 @@ class Run:
     def _built(self, snapshot: Snapshot, name: str) -> Generator:
         generator, _ = build_networks(self.recipe, self._shape(snapshot), choose_device(self.recipe.device))
         _fill(generator, snapshot, name)
-        return generator.requires_grad_(False).eval()
+        device, dtype = choose_device(self.recipe.device), DTYPES[self.recipe.precision]
+        return sampling(self.recipe, generator.requires_grad_(False).eval(), streams_of(self.recipe, device, dtype))
 
 
 def _take_row(lone: nn.Module, stacked: nn.Module, row: int) -> None:

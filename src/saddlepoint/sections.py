@@ -128,6 +128,35 @@ class Average(Section):
     """The exponential average of the generator's weights, from which samples are drawn."""
 
     decay: float = Field(default=0.999, ge=0, lt=1, description="of the average, a generator update; 0 keeps none")
+    half_life: float | None = Field(default=None, gt=0, description="images over which it forgets a half, in place of decay")
+    ramp_up: float = Field(default=0.05, gt=0, description="the half-life is at most this times the images so far")
+    warm_up: bool = Field(default=False, description="at update t the decay is at most (1 + t) / (10 + t)")
+    start: int = Field(default=0, ge=0, description="updates before which it is a copy of the weights")
+    standing_batches: int | None = Field(
+        default=None, ge=1, le=4096, description="batches over which batch norm's statistics are taken anew to sample; null is none"
+    )
+
+    @property
+    def keeps(self) -> bool:
+        """Whether there is an average."""
+        return self.decay > 0 or self.half_life is not None
+
+    def decay_at(self, update: int, images: float, every: int = 1) -> float:
+        """The decay of the average that is taken after update number `update`, counted from 0.
+
+        Args:
+            images: that an update sees.
+            every: updates between two averages.
+
+        >>> [round(Average(half_life=1000, ramp_up=0.5).decay_at(update, images=100), 3) for update in (0, 1, 4, 99)]
+        [0.0, 0.25, 0.707, 0.933]
+        """
+        if update < self.start:
+            return 0.0
+        if self.half_life is not None:
+            forgets = min(self.half_life, self.ramp_up * images * update)
+            return float(2 ** (-images * every / forgets)) if forgets > 0 else 0.0
+        return min(self.decay, (1 + update // every) / (10 + update // every)) if self.warm_up else self.decay
 
 
 class Vary(Section):

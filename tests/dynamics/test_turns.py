@@ -60,7 +60,7 @@ def test_alternating_is_what_it_was() -> None:
     for _ in range(3):
         for turn in TURNS["alternating"]().turns(1):
             by_hand.trainer.step(turn)
-        by_hand.trainer.average.update() if by_hand.trainer.average is not None else None
+        by_hand.trainer.average.update(by_hand.trainer.updates) if by_hand.trainer.average is not None else None
         by_hand.trainer.updates += 1
     assert differing(kept(session), kept(by_hand)) == []
 

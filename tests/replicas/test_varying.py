@@ -69,6 +69,8 @@ SECTIONS: dict[str, tuple[float, float]] = {
     "gradients.clip.generator": (0.001, 0.01),
     "gradients.clip.discriminator": (0.001, 0.01),
     "average.decay": (0.5, 0.9),
+    "average.half_life": (20.0, 80.0),
+    "average.ramp_up": (0.1, 0.5),
 }
 Varied = tuple[str, str, str]
 
@@ -122,7 +124,8 @@ def test_two_values_side_by_side_are_two_lone_runs(varied: Varied) -> None:
 
 @pytest.mark.parametrize("field", SECTIONS)
 def test_numbers_of_no_method_vary_too(field: str) -> None:
-    differ_and_are_near(replicated(recipe_with(None, {"precision": "float32"}), (3,), {field: SECTIONS[field]}))
+    half_life = {"average.ramp_up": {"average.half_life": 1000.0}, "average.half_life": {"average.ramp_up": 100.0}}.get(field, {})
+    differ_and_are_near(replicated(recipe_with(None, {"precision": "float32", **half_life}), (3,), {field: SECTIONS[field]}))
 
 
 SCHEDULED: dict[str, dict[str, Any]] = {

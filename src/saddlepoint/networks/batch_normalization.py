@@ -43,6 +43,8 @@ class BatchNorm(Remembering, Coupling):
     tensor([0.2000, 0.5000])
     """
 
+    stands: ClassVar[bool] = True
+
     running_mean: Tensor
     running_var: Tensor
 
@@ -71,10 +73,17 @@ class BatchNorm(Remembering, Coupling):
 
     def observe(self) -> None:
         """Merge the mean over the passes noted since the last `observe` or `forget`; without a pass nothing changes."""
+        self._merge(MOMENTUM)
+
+    def stand(self) -> None:
+        """The running statistics become the mean over the noted passes."""
+        self._merge(1.0)
+
+    def _merge(self, share: float) -> None:
         if self._means is not None and self._variances is not None:
             with torch.no_grad():
-                self.running_mean.lerp_(self._means / self._passes, MOMENTUM)
-                self.running_var.lerp_(self._variances / self._passes, MOMENTUM)
+                self.running_mean.lerp_(self._means / self._passes, share)
+                self.running_var.lerp_(self._variances / self._passes, share)
         self.forget()
 
     def forget(self) -> None:

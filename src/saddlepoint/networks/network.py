@@ -44,7 +44,7 @@ class Generator(nn.Module):
         self.body = body
         # A faster way from latents to what the body makes of them, once a family has given one.
         self.fused: Callable[[Tensor], Tensor] | None = None
-        self._remembering = remembering(self)
+        self.remembering = remembering(self)
 
     def forward(self, latents: Tensor) -> Tensor:
         _check("latents", latents, self.leading, (self.latent,))
@@ -53,12 +53,12 @@ class Generator(nn.Module):
 
     def observe(self) -> None:
         """After the generator's update, once a turn."""
-        for layer in self._remembering:
+        for layer in self.remembering:
             layer.observe()
 
     def forget(self) -> None:
         """After a turn in which the generator did not move."""
-        for layer in self._remembering:
+        for layer in self.remembering:
             layer.forget()
 
 
@@ -100,7 +100,7 @@ class Discriminator(nn.Module):
         self.block_names = numbered(len(blocks))
         # A faster way from examples to scores, once a family has given one; it keeps no features and is differentiable once.
         self.fused: Callable[[Tensor], Tensor] | None = None
-        self._remembering = remembering(self)
+        self.remembering = remembering(self)
 
     @property
     def couples_batch(self) -> bool:
@@ -143,12 +143,12 @@ class Discriminator(nn.Module):
 
     def observe(self) -> None:
         """After the discriminator's update, once a turn."""
-        for layer in self._remembering:
+        for layer in self.remembering:
             layer.observe()
 
     def forget(self) -> None:
         """After a turn in which the discriminator did not move."""
-        for layer in self._remembering:
+        for layer in self.remembering:
             layer.forget()
 
     def _differentiates_twice(self, image: Tensor) -> bool:

@@ -101,7 +101,7 @@ class Networks:
         drawing = Drawing(self.recipe, self.generator, seed)
         return Subject(
             fakes=drawing.samples(n, watch, first),
-            protocol={"weights": self.weights, "batch_norm": "running statistics", "checkpoint": self.checkpoint},
+            protocol={"weights": self.weights, "batch_norm": batch_norm_of(self.recipe), "checkpoint": self.checkpoint},
             provenance=self.provenance,
             drawing=drawing,
             judge=self._judge(self.discriminator()) if "scores" in uses else None,
@@ -129,6 +129,12 @@ def scores_of(discriminator: Discriminator, images: Tensor, recipe: Recipe) -> T
         return torch.cat([discriminator(images[part]) for part in rows.split(recipe.schedule.batch)])[:n]
     finally:
         discriminator.train(training)
+
+
+def batch_norm_of(recipe: Recipe) -> str:
+    """What batch norm's statistics are when a recipe's generator is sampled, as cards say it."""
+    batches = recipe.average.standing_batches
+    return "running statistics" if batches is None else f"standing statistics of {batches} batches"
 
 
 def weights_kept(recipe: Recipe, wanted: Weights) -> Weights:

@@ -1,7 +1,7 @@
 """Everything of a run that lives in memory: networks, game, streams, counters; to and from a snapshot."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -18,7 +18,8 @@ from saddlepoint.training.assembly import DTYPES, build_game, build_networks, ch
 from saddlepoint.training.average import Average
 from saddlepoint.training.checkpoints import Snapshot, copy_into
 from saddlepoint.training.frozen import Ended, Frozen
-from saddlepoint.training.side_by_side import one_or_all, placing
+from saddlepoint.training.side_by_side import Place, one_or_all, placing
+from saddlepoint.training.standing import sampling
 from saddlepoint.training.trainer import Trainer
 from saddlepoint.turns.turn import Kept
 
@@ -39,8 +40,9 @@ class Session:
         told = choose_kernels(recipe, (generator, discriminator), self.device)
         self.warnings = (*recipe.cautions(), *(() if told is None else (told,)))
         self.game = build_game(recipe, generator, discriminator, self.device, processes)
-        decay = one_or_all([member.average.decay for member in recipe.members()], placing(self.device, DTYPES[recipe.precision]))
-        self.average = Average(generator, decay) if recipe.averaged else None
+        self.average = (
+            Average(generator, _decays(recipe, placing(self.device, DTYPES[recipe.precision]))) if recipe.averaged else None
+        )
         leading = self.streams.leading
         self.frozen = Frozen(leading[0], self._stacked, self.game.states, self.device) if leading else None
         self.trainer = Trainer(
@@ -56,8 +58,8 @@ class Session:
 
     @property
     def sampled(self) -> Generator:
-        """The generator that samples are drawn from: the average where there is one."""
-        return self.game.generator if self.average is None else self.average.network
+        """The generator that samples are drawn from: the average where there is one, with standing statistics where asked for."""
+        return sampling(self.recipe, self.game.generator if self.average is None else self.average.network, self.streams)
 
     @property
     def replicas(self) -> int:
@@ -167,6 +169,21 @@ class Session:
     def _networks(self) -> Mapping[str, nn.Module]:
         networks: dict[str, nn.Module] = {"generator": self.game.generator, "discriminator": self.game.discriminator}
         return networks if self.average is None else networks | {"average": self.average.network}
+
+
+def _decays(recipe: Recipe, place: Place) -> Callable[[int], float | Tensor]:
+    """From the updates made before to the decay of the average: the number that all replicas have, or theirs."""
+    averages = [member.average for member in recipe.members()]
+    images = recipe.schedule.batch * recipe.gradients.accumulation
+    every = 1 if recipe.slow_weights is None else recipe.slow_weights.k
+    alike = len(set(averages)) == 1
+
+    def decay(update: int) -> float | Tensor:
+        if alike:
+            return averages[0].decay_at(update, images, every)
+        return one_or_all([average.decay_at(update, images, every) for average in averages], place)
+
+    return decay
 
 
 def _place(player: str, rows: slice | None) -> str:

@@ -72,7 +72,7 @@ class Trainer:
         with self._still():
             self.game.settle(records)
             if self.game.end(self.updates + 1) and self.average is not None:
-                self.average.update()
+                self.average.update(self.updates)
         self.updates += 1
         if self.frozen is not None and self.game.over is not None:
             self.frozen.stop(self.game.over, self.updates)
