@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Form = Literal["grid", "files", "slerp"]
 Weights = Literal["average", "raw"]
 Split = Literal["train", "held-out"]
-Kind = Literal["objective", "penalty", "weighting", "measure"]
+Kind = Literal["objective", "penalty", "weighting", "view", "measure"]
 WIDEST = 2000
 DEFAULT_COUNTS: dict[Form, int] = {"grid": 64, "files": 64, "slerp": 8}
 

@@ -75,7 +75,7 @@ def _record(name: str, fields: Sequence[str]) -> Record:
     known = registered()
     if name not in known:
         near = get_close_matches(name, known, n=1, cutoff=0)[0]
-        raise InputError([f"{name}: is not an objective, penalty, weighting or measure; the nearest is {near}"])
+        raise InputError([f"{name}: is not an objective, penalty, weighting, view or measure; the nearest is {near}"])
     try:
         record: Record = validated(known[name], dict(read_overrides(fields)))
     except Problems as error:
@@ -91,7 +91,7 @@ def _recipe(name: str, fields: Sequence[str]) -> Recipe:
     others = {entry.name: entry.room for entry in methods.registered()}
     if name in others:
         raise InputError(
-            [f"{name}: is one of the {others[name]}, which have no probes; objectives, penalties, weightings, measures do"]
+            [f"{name}: is one of the {others[name]}, which have no probes; objectives, penalties, weightings, views, measures do"]
         )
     near = get_close_matches(name, [*registered(), *shipped()], n=1, cutoff=0)[0]
     raise InputError(
@@ -103,7 +103,7 @@ def _of_recipe(recipe: Recipe) -> list[tuple[str, Record]]:
     """The methods of a recipe that have probes, each once."""
     weightings = [weighting for _, weighting in recipe.weightings if weighting is not None]
     penalties = [penalty for _, penalty in recipe.penalties_with_addresses()]
-    records: list[Any] = [recipe.objective, *penalties, *weightings, *recipe.measures.names]
+    records: list[Any] = [recipe.objective, *penalties, *weightings, *recipe.views, *recipe.measures.names]
     return [(record.name, record) for number, record in enumerate(records) if record not in records[:number]]
 
 

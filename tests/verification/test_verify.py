@@ -20,6 +20,7 @@ from saddlepoint.rounds import Record, Round, Side, State
 from saddlepoint.verification import Outcome, verify
 from saddlepoint.verification.measures import CASES
 from saddlepoint.verification.verify import registered
+from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS
 from tests.verification import slips
 
@@ -61,7 +62,7 @@ def all_hold(outcomes: Sequence[Outcome]) -> None:
 
 
 def test_how_many() -> None:
-    assert list(registered()) == [*OBJECTIVES, *PENALTIES, *WEIGHTINGS, *MEASURES]
+    assert list(registered()) == [*OBJECTIVES, *PENALTIES, *WEIGHTINGS, *VIEWS, *MEASURES]
     assert len(registered()) >= 36
     assert set(CASES) == set(MEASURES), "a measure without a value known by hand"
 
@@ -469,3 +470,22 @@ def one_pass(round: Any) -> Tensor:
 def lengths_without_pixels(round: Any) -> Tensor:
     penalty = PENALTIES["path-length"]()
     return 8 * penalty(round, penalty.initial_state(()))
+
+
+@pytest.mark.parametrize(
+    ("view", "probe"),
+    [
+        (lambda images: images.detach() * 2, "gradients reach the pixels"),
+        (lambda images: images + torch.rand_like(images), "the same streams give the same images"),
+        (lambda images: images[..., 1:], "images keep their shape"),
+        (lambda images: images + images.mean(), "replicas keep apart"),
+    ],
+    ids=["detached", "own generator", "cropped", "over replicas"],
+)
+def test_a_slip_in_a_view(view: Any, probe: str) -> None:
+    assert probe in [outcome.probe for outcome in verify(view, name="mine") if outcome.verdict == "fails"]
+    assert {outcome.room for outcome in verify(view, name="mine")} == {"view"}
+
+
+def test_a_right_view_of_somebody_holds() -> None:
+    all_hold(verify(lambda images: images.flip(-1)))

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from torch import Tensor
 
 Numbers = tuple[float, ...]
-Room = Literal["objective", "penalty", "weighting", "measure"]
+Room = Literal["objective", "penalty", "weighting", "view", "measure"]
 Verdict = Literal["holds", "fails", "raises", "skipped"]
 
 

@@ -21,10 +21,12 @@ from saddlepoint.objectives.objective import Objective
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.rounds import Record, Sides
-from saddlepoint.verification import measures, objectives, penalties, weightings
+from saddlepoint.verification import measures, objectives, penalties, views, weightings
 from saddlepoint.verification.gradients import Ask, Critic
 from saddlepoint.verification.objectives import Players
 from saddlepoint.verification.probe import Probe, Room, told
+from saddlepoint.views import VIEWS
+from saddlepoint.views.view import View
 from saddlepoint.weightings import WEIGHTINGS
 from saddlepoint.weightings.weighting import Weighting
 
@@ -32,9 +34,16 @@ REGISTRIES: Mapping[Room, Mapping[str, type[Record]]] = {
     "objective": OBJECTIVES,
     "penalty": PENALTIES,
     "weighting": WEIGHTINGS,
+    "view": VIEWS,
     "measure": MEASURES,
 }
-BASES: Mapping[Room, type[Record]] = {"objective": Objective, "penalty": Penalty, "weighting": Weighting, "measure": Measure}
+BASES: Mapping[Room, type[Record]] = {
+    "objective": Objective,
+    "penalty": Penalty,
+    "weighting": Weighting,
+    "view": View,
+    "measure": Measure,
+}
 
 POINTS = (4,)
 
@@ -53,9 +62,11 @@ def probes_of_record(record: Record, like: Record | None = None) -> list[Probe]:
         return penalties.penalty_probes(penalties.ask_record(record), _model(model, Penalty), record=record)
     if isinstance(record, Weighting):
         return weightings.weighting_probes(weightings.ask_record(record), _model(model, Weighting))
+    if isinstance(record, View):
+        return views.view_probes(views.ask_record(record))
     if isinstance(record, Measure):
         return measures.measure_probes(measures.ask_record(None if like is None else record), _model(model, Measure))
-    raise InputError([f"{type(record).__name__}: is no objective, penalty, weighting or measure; others have no probes"])
+    raise InputError([f"{type(record).__name__}: is no objective, penalty, weighting, view or measure; others have no probes"])
 
 
 def _model(like: Record, base: Any) -> Any:
@@ -79,7 +90,9 @@ def probes_of_plain(
         return penalties.penalty_probes(ask, _model_or_none(like, Penalty), *([POINTS] if points else []))
     if room == "objective":
         return objectives.objective_probes(_objective(name, thing), _model_or_none(like, Objective))
-    _takes(name, thing, room, (1,) if room == "weighting" else (2,))
+    _takes(name, thing, room, (2,) if room == "measure" else (1,))
+    if room == "view":
+        return views.view_probes(lambda image, round: thing(image))
     if room == "weighting":
         return weightings.weighting_probes(thing, _model_or_none(like, Weighting))
     return measures.measure_probes(measures.ask_plain(thing), _model_or_none(like, Measure))
@@ -94,6 +107,7 @@ FORMS: Mapping[Room, str] = {
     "penalty": "f(discriminator, real, fake) or f(round)",
     "objective": "an object with discriminator(real_scores, fake_scores) and generator(fake_scores)",
     "weighting": "f(scores)",
+    "view": "f(images)",
     "measure": "f(real_features, fake_features)",
 }
 
@@ -110,7 +124,7 @@ def guessed_room(name: str, thing: Any) -> Room:
     if wanted == 3 or (wanted == 1 and _names(thing) == ["round"]):
         return "penalty"
     if wanted == 1:
-        return "weighting"
+        return "view" if "image" in _names(thing)[0] else "weighting"
     if wanted == 2 and all("feature" in given for given in _names(thing)):
         return "measure"
     forms = "; ".join(FORMS.values())

@@ -34,7 +34,7 @@ def named(name: str, **fields: Any) -> Record:
         from difflib import get_close_matches
 
         near = get_close_matches(name, known, n=1, cutoff=0)[0]
-        raise InputError([f"{name}: is not an objective, penalty, weighting or measure; the nearest is {near}"])
+        raise InputError([f"{name}: is not an objective, penalty, weighting, view or measure; the nearest is {near}"])
     return known[name](**fields)
 
 
@@ -54,7 +54,7 @@ def verify(
             `f(discriminator, real, fake)` or `f(round)`, an objective with `discriminator` and `generator`, a weighting
             `f(scores)`, a measure `f(real, fake)`.
         like: the name or record of ours whose answers it should give. Without it, your own is asked only what all of its kind owe.
-        kind: objective, penalty, weighting or measure, where it cannot be told.
+        kind: objective, penalty, weighting, view or measure, where it cannot be told.
         weight: what your penalty is multiplied with inside, such as 10.
         points: ask your penalty about points `[n, d]`; by default about images.
         name: what it is called in the outcomes.
