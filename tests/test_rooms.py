@@ -15,7 +15,7 @@ PACKAGE = Path(saddlepoint.__file__).parent
 ORDER: list[set[str]] = [
     {"errors", "citation"},
     {"processes"},
-    {"streams", "schedules", "latents", "storage", "yaml_reading"},
+    {"streams", "schedules", "latents", "storage", "yaml_reading", "alphabets"},
     {"rounds"},
     {"validation"},
     {"data", "networks", "extractors"},

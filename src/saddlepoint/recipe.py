@@ -26,7 +26,7 @@ from saddlepoint.optimizers import OPTIMIZERS
 from saddlepoint.overrides import Override, apply_overrides, read_overrides, set_value, value_at
 from saddlepoint.penalties.penalty import Penalty
 from saddlepoint.penalties.sdp import SDP
-from saddlepoint.rounds import Features, InputGradient, LatentGradient, Mover, Record, Side
+from saddlepoint.rounds import Features, InputGradient, LatentGradient, Mover, Parameters, Record, Side
 from saddlepoint.schedules import Constant, Cosine, Linear, absences
 from saddlepoint.sections import (
     AnyRateRule,
@@ -807,6 +807,21 @@ def _check_scores(recipe: Recipe) -> Iterator[Problem]:
             yield Problem(address, f"{what}, and a discriminator of {recipe.networks.family} gives {words[meant]}; leave it out")
 
 
+def _check_symbols(recipe: Recipe) -> Iterator[Problem]:
+    """What a generator that is a distribution over symbols asks of the rest."""
+    if not recipe.objective.needs_log_probability:
+        return
+    name = recipe.objective.name
+    if type(recipe.data).alphabet is Data.alphabet:
+        discrete = ", ".join(kind for kind, data in DATA.items() if data.alphabet is not Data.alphabet)
+        what = f"{name} reads log-probabilities of samples, and those of {recipe.data.name} are no symbols"
+        yield Problem(("objective",), f"{what}; choose data that are ({discrete}), or another objective")
+    for address, penalty in recipe.penalties_with_addresses():
+        if address[1] != "discriminator" and Parameters() not in penalty.needs:
+            what = f"{penalty.name} reads samples, through which no gradient reaches a generator of symbols"
+            yield Problem(address, f"{what}; list it under penalties.discriminator")
+
+
 def _check_rates(recipe: Recipe) -> Iterator[Problem]:
     if recipe.rates is None:
         return
@@ -923,6 +938,7 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"objective", "weightings", "stop"}), _check_stop),
     (frozenset({"objective", "weightings", "penalties"}), _check_probabilities),
     (frozenset({"objective", "networks", "weightings", "penalties"}), _check_scores),
+    (frozenset({"objective", "data", "penalties"}), _check_symbols),
     (frozenset({"objective", "rates"}), _check_rates),
     (frozenset({"objective", "gradients"}), _check_combiner),
     (frozenset({"objective", "weightings", "schedule"}), _check_sides),

@@ -29,11 +29,15 @@ EMPTY: State = MappingProxyType({})
 
 
 class Example(NamedTuple):
-    """What a discriminator judges: `image` `[*, n, C, H, W]` or points `[*, n, d]`, and what may come with it."""
+    """What a discriminator judges: `image` `[*, n, C, H, W]` or points `[*, n, d]`, and what may come with it.
+
+    Of a sample of symbols that was drawn from a distribution, `log_probability` `[*, n]` is that of the sample there.
+    """
 
     image: Tensor
     label: Tensor | None = None
     latent: Tensor | None = None
+    log_probability: Tensor | None = None
 
 
 class Judgement(NamedTuple):
@@ -88,6 +92,28 @@ def present(scores: Scores, side: Side) -> Tensor:
     found = scores.real if side == "real" else scores.fake
     if found is None:
         raise ValueError(f"the {side} scores are needed and absent")
+    return found
+
+
+class DrawnSides(NamedTuple):
+    """Scores by side, and the log-probabilities of the fakes under the distributions they were drawn from, `[*, n]` each."""
+
+    real: Tensor | None = None
+    fake: Tensor | None = None
+    log_probability: Tensor | None = None
+
+
+def present_log_probability(scores: Scores) -> Tensor:
+    """The log-probabilities of the fakes; raises `ValueError` when there are none.
+
+    >>> present_log_probability(Sides(fake=torch.zeros(2)))
+    Traceback (most recent call last):
+    ...
+    ValueError: the fakes' log-probabilities are needed and absent
+    """
+    found: Tensor | None = getattr(scores, "log_probability", None)
+    if found is None:
+        raise ValueError("the fakes' log-probabilities are needed and absent")
     return found
 
 
@@ -227,6 +253,10 @@ class RoundScores:
     def fake(self) -> Tensor:
         return self._round.judge("fake").scores
 
+    @property
+    def log_probability(self) -> Tensor | None:
+        return self._round.fake.log_probability
+
 
 class EveryonesScores:
     """Everyone's scores of a round by side, `[*, world n]`; each is judged and gathered when first asked for, with gradient."""
@@ -241,6 +271,11 @@ class EveryonesScores:
     @cached_property
     def fake(self) -> Tensor:
         return self._round.everyone(self._round.scores.fake)
+
+    @cached_property
+    def log_probability(self) -> Tensor | None:
+        found = self._round.scores.log_probability
+        return None if found is None else self._round.everyone(found)
 
 
 class Round:

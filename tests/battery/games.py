@@ -64,8 +64,9 @@ def judging(family: type[Networks]) -> str:
 
 
 def judged_by(objective: type[Objective]) -> dict[str, Any]:
-    """The small perceptron whose scores are meant as an objective reads them."""
-    return MLP if objective.reads_scores_as in (None, NETWORKS["mlp"].scores) else SMALL["mlp-autoencoder"]
+    """The small perceptron whose scores are meant as an objective reads them; and symbols, where it reads probabilities of them."""
+    networks = MLP if objective.reads_scores_as in (None, NETWORKS["mlp"].scores) else SMALL["mlp-autoencoder"]
+    return {"networks": networks} | ({"data": {"name": "symbols"}} if objective.needs_log_probability else {})
 
 
 def recipe_with(method: Method | None = None, fields: Mapping[str, Any] = MappingProxyType({})) -> dict[str, Any]:
@@ -83,7 +84,7 @@ def recipe_with(method: Method | None = None, fields: Mapping[str, Any] = Mappin
             raw["data"] = {"name": "digits", "resolution": RESOLUTIONS.get(method[1], 16)}
     elif method is not None:
         if method[0] == "objectives":
-            raw["networks"] = judged_by(OBJECTIVES[method[1]])
+            raw |= judged_by(OBJECTIVES[method[1]])
         fields = {slot: {"name": method[1]} for slot in slots_of(method)} | asked_by(method) | dict(fields)
     return load(raw, dict(fields)).to_mapping()
 

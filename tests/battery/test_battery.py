@@ -97,7 +97,7 @@ def test_unequal_sides_of_pairs_are_refused_in_one_line(name: str) -> None:
 @pytest.mark.parametrize("field", WEIGHED)
 def test_a_weighting_of_losses_that_are_not_there_is_refused_in_one_line(name: str, field: str) -> None:
     player, side = WEIGHED[field]
-    raw = recipe_with(None, {"objective": name}) | {"weightings": {field: "wegan"}}
+    raw = recipe_with(("objectives", name)) | {"weightings": {field: "wegan"}}
     if side in OBJECTIVES[name].carries[player]:
         session = session_of(raw)
         play(session, 1)

@@ -19,6 +19,8 @@ PASSES: dict[str, tuple[int, int]] = {
     "aw-gan": (2, 1),
     "bcr-gan": (4, 1),
     "began": (2, 1),
+    "bgan-discrete": (2, 1),
+    "maligan": (1, 1),
     "bgan": (2, 1),
     "cr-gan": (3, 1),
     "ct-gan": (4, 1),
@@ -61,13 +63,13 @@ PASSES: dict[str, tuple[int, int]] = {
     "wgan-lp": (3, 1),
 }
 UPDATES = 3
-CHANNELS = {"mnist": 1, "fashion-mnist": 1, "digits": 1}
+CHANNELS = {"mnist": 1, "fashion-mnist": 1, "digits": 1, "binary-digits": 1}
 PLANE = (2,)
 
 
 def test_how_many() -> None:
     assert sorted(PASSES) == sorted(shipped())
-    assert len(PASSES) == 45
+    assert len(PASSES) == 47
 
 
 @pytest.mark.parametrize("name", PASSES)

@@ -34,7 +34,7 @@ GRID = [(a / np.sqrt(2), b / np.sqrt(2)) for a in range(-2, 3) for b in range(-2
 def test_mixtures(source: Mixture, means: Array, std: float) -> None:
     assert np.abs(source.means.numpy() - means).max() < 1e-3
     assert source.std == pytest.approx(std)
-    image, label, _ = source.batch(Streams(0), N)
+    image, label, *_ = source.batch(Streams(0), N)
     assert label is not None
     residual = (image.double().numpy() - source.means.numpy()[label.numpy()]) / std
     assert scipy.stats.kstest(residual.ravel(), "norm").pvalue > 1e-3

@@ -26,7 +26,7 @@ from tests.data.drawing import (
 )
 
 SPLITS: list[Split] = ["train", "held-out"]
-FRESH = {"8-gaussians", "25-gaussians", "swiss-roll", "parallel-lines", "dirac"}
+FRESH = {"8-gaussians", "25-gaussians", "swiss-roll", "parallel-lines", "dirac", "symbols"}
 # One point over and over: no seed and no split decides anything.
 SURE = ("dirac",)
 
@@ -49,7 +49,7 @@ def prepared(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[s
         return {"path": str(draw_folder(folder, {"a": 13, "b": 7})), "resolution": 8, "flip": True}
     if name in WRITTEN:
         return {"root": str(WRITTEN[name](folder, monkeypatch)), "flip": True}
-    return {"digits": {"flip": True}}.get(name, {})
+    return {"digits": {"flip": True}, "binary-digits": {"flip": True}}.get(name, {})
 
 
 @pytest.fixture(scope="session")
@@ -71,13 +71,13 @@ def source(record: Data) -> Source:
 
 
 def test_the_registry_is_covered() -> None:
-    assert len(DATA) == 16
+    assert len(DATA) == 18
     assert {name: record.name for name, record in DATA.items()} == {name: name for name in DATA}
     assert {name for name, record in DATA.items() if "resolution" in record.model_fields} == set(DATA) - FRESH
 
 
 def test_a_batch_is_what_the_source_says(source: Source) -> None:
-    image, label, latent = source.batch(Streams(0, dtype=torch.float64), 6)
+    image, label, latent, _ = source.batch(Streams(0, dtype=torch.float64), 6)
     assert image.shape == (6, *source.shape)
     assert image.dtype == torch.float64
     assert latent is None
@@ -103,7 +103,7 @@ def test_the_seed_and_nothing_else_decides(source: Source, split: Split) -> None
 def test_a_replica_sees_what_its_seed_sees_alone(source: Source, split: Split) -> None:
     many, alone = Streams([3, 4]), [Streams(3), Streams(4)]
     for _ in range(4):
-        image, label, _ = source.batch(many, 7, split)
+        image, label, *_ = source.batch(many, 7, split)
         assert image.shape == (2, 7, *source.shape)
         for replica, streams in enumerate(alone):
             lone = source.batch(streams, 7, split)
@@ -135,7 +135,7 @@ def test_the_digest_is_of_the_data(record: Data, source: Source) -> None:
     assert record.open().digest == source.digest
     fields = record.model_dump()
     changes: dict[str, Any] = {"flip": not fields.get("flip"), "resolution": 32 if source.shape[-1] == 16 else 28}
-    changes |= {"radius": 2.0, "spacing": 1.0, "noise": 0.1, "theta": 1.0, "at": 1.0, "held_out": 0.3}
+    changes |= {"radius": 2.0, "spacing": 1.0, "noise": 0.1, "theta": 1.0, "at": 1.0, "held_out": 0.3, "probabilities": (0.5, 0.5)}
     changed = {field: value for field, value in changes.items() if field in fields}
     assert changed
     digests = {record.model_copy(update={field: value}).open().digest for field, value in changed.items()}

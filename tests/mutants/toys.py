@@ -13,7 +13,7 @@ from saddlepoint.penalties.sdp import squared_distances, take
 from saddlepoint.recipe import load
 from saddlepoint.rounds import Example, Round
 from saddlepoint.streams import Streams
-from saddlepoint.training.assembly import build_game, latents_of
+from saddlepoint.training.assembly import build_game, build_generator, latents_of
 from saddlepoint.training.trainer import Trainer
 from saddlepoint.turns.turn import Turn
 
@@ -36,7 +36,7 @@ class Toy:
         described = load({"data": "8-gaussians", **recipe})
         self.source = TWO_GAUSSIANS if described.data.name == "8-gaussians" else described.data.open()
         streams = Streams(SEEDS)
-        generator = described.networks.generator(self.source.shape, streams)
+        generator = build_generator(described, self.source.shape, streams)
         discriminator = described.networks.discriminator(self.source.shape, streams)
         self.game = build_game(described, generator, discriminator, torch.device("cpu"))
         for player in self.game.players.values():

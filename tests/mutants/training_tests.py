@@ -204,6 +204,14 @@ def balanced_errors() -> TrainingTest:
     return TrainingTest(recipe, energy_distance, most=0.8, play=rounds(200))
 
 
+def symbols_are_right(objective: str) -> TrainingTest:
+    """Four symbols of unequal probability: a generator that learned nothing gives them equal ones, 0.6 away or more."""
+    data = {"name": "symbols", "probabilities": [0.05, 0.05, 0.1, 0.8]}
+    optimizers = {"generator": adam(5e-3), "discriminator": adam(8e-3)}
+    recipe = toy(data=data, objective=objective, penalties=GENTLE, optimizers=optimizers)
+    return TrainingTest(recipe, energy_distance, most=0.1)
+
+
 def ruled_by(rule: Mapping[str, Any]) -> TrainingTest:
     """With a rate that halves every other update the samples soon stand still."""
     recipe = toy(objective="vanilla", penalties=GENTLE, rates=rule, seeds=list(SEEDS))
@@ -280,6 +288,8 @@ TRAINING_TESTS: dict[tuple[str, str], TrainingTest] = {
         toy(objective="wasserstein", projections=CLIPPED), largest_parameter, least=0.19, most=0.2 + 1e-6
     ),
     ("objectives", "began"): balanced_errors(),
+    ("objectives", "maligan"): symbols_are_right("maligan"),
+    ("objectives", "bgan-discrete"): symbols_are_right("bgan-discrete"),
     ("rates", "plateau"): ruled_by({"name": "plateau", "window": 2, "least_fall": 100}),
     ("combiners", "aw-gan"): combined_by({"name": "aw-gan"}),
     ("optimizers", "adam"): optimized_by(adam(2e-3), adam(8e-3)),

@@ -61,6 +61,8 @@ COMPANIONS: dict[str, dict[str, Any]] = {
     "autoencoder": {"objective": "began"},
     "mlp-autoencoder": {"objective": "began"},
     "began": {"networks.family": "autoencoder"},
+    "maligan": {"data": "binary-digits"},
+    "bgan-discrete": {"data": "binary-digits"},
     "lecam": {"objective": "hinge"},
 }
 REQUIRED: dict[str, dict[str, Any]] = {"folder": {"path": "pictures"}}

@@ -15,6 +15,8 @@ NAMES = [
     "aw-gan",
     "bcr-gan",
     "began",
+    "bgan-discrete",
+    "maligan",
     "bgan",
     "cr-gan",
     "ct-gan",
@@ -65,7 +67,7 @@ def paper_line(name: str) -> list[str]:
 
 def test_all_are_there() -> None:
     assert sorted(shipped()) == sorted(NAMES)
-    assert len(NAMES) == 45
+    assert len(NAMES) == 47
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -81,7 +83,7 @@ def test_it_loads_and_is_repeated_by_what_it_writes(name: str, tmp_path: Path) -
 @pytest.mark.parametrize("name", NAMES)
 def test_it_trains_on_what_is_at_hand(name: str) -> None:
     recipe = load(name)
-    assert recipe.data.name in ("digits", "8-gaussians")
+    assert recipe.data.name in ("digits", "8-gaussians", "symbols", "binary-digits")
     assert recipe.schedule.updates * recipe.schedule.discriminator_steps <= 10_000
 
 

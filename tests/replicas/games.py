@@ -89,7 +89,7 @@ def _cases() -> list[Case]:
         for room, name in methods
     }
     unseen = dict.fromkeys(("hinge", "wasserstein", "softmax", "relativistic", "relativistic-average"), UNSEEN_SHIFT)
-    companions: dict[str, dict[str, Any]] = {name: {"networks": judged_by(objective)} for name, objective in OBJECTIVES.items()}
+    companions: dict[str, dict[str, Any]] = {name: judged_by(objective) for name, objective in OBJECTIVES.items()}
     cases = [Case(room, name, {**fields[name], **unseen.get(name, {}), **companions.get(name, {})}) for room, name in methods]
     for family in [name for name, record in NETWORKS.items() if record.stacks]:
         if family == "dirac":

@@ -18,6 +18,7 @@ from tests.replicas.games import CASES, Case, everything, played, replicated, se
 NOT_STACKED = ["dcgan", "resnet", "sn-cnn", "robustness", "sagan", "autoencoder"]
 # Read as "digits" is; they need a download or a folder.
 NOT_AT_HAND = [
+    "binary-digits",
     *("fashion-mnist", "mnist", "kmnist", "cifar10", "cifar100", "svhn", "tiny-imagenet", "celeba", "lsun", "folder"),
 ]
 
@@ -25,14 +26,14 @@ NOT_AT_HAND = [
 def test_how_many() -> None:
     methods = {(entry.room, entry.name) for entry in registered() if entry.room != "networks"}
     assert methods == {(case.room, case.name) for case in CASES if case.room not in ("networks", "data")}
-    assert len(methods) == 12 + 18 + 2 + 4 + 5 + 1 + 1 + 1 + 2 + 4 + 1
+    assert len(methods) == 14 + 18 + 2 + 4 + 5 + 1 + 1 + 1 + 2 + 4 + 1
     assert [name for name, family in NETWORKS.items() if not family.stacks] == NOT_STACKED
     normalized = [f"{family} {name}" for family in ("mlp", "mlp-autoencoder") for name in ("batch", "layer", "none", "spectral")]
     assert sorted(case.name for case in CASES if case.room == "networks") == sorted([*normalized, "dirac"])
     data = [case.name for case in CASES if case.room == "data"]
     assert [*data, *NOT_AT_HAND] == [*(name for name in DATA if not gives_images(DATA[name])), "digits", *NOT_AT_HAND]
     assert sorted([*data, *NOT_AT_HAND]) == sorted(DATA)
-    assert len(CASES) == len({str(case) for case in CASES}) == 66
+    assert len(CASES) == len({str(case) for case in CASES}) == 69
 
 
 @pytest.mark.parametrize(("precision", "updates", "most"), [("float32", 20, 1e-5), ("float64", 200, 1e-10)])

@@ -22,6 +22,7 @@ UPDATES, MOST = 20, 1e-5
 # Two values of each field, of which the first may be the default; a new field asks for two more.
 VALUES: dict[str, tuple[float, float]] = {
     "alpha": (0.9, 0.99),
+    "baseline": (0.0, 0.9),
     "betas.0": (0.0, 0.6),
     "betas.1": (0.9, 0.999),
     "bound": (0.05, 0.2),
@@ -90,11 +91,12 @@ VARIED: list[Varied] = [(entry.room, entry.name, field) for entry in registered(
 
 
 def test_how_many() -> None:
-    # LSGAN 3, BEGAN 2, smoothing 1, f-GAN 1, PU-GAN 2; six gradient penalties of 2, LeCam 2, SDP, drift, historical averaging and
-    # orthogonal 1, CT 3, CR 2, bCR 3, zCR 2 and 2, feature matching 1, path length 2; WeGAN 1, importance weights 2, top-k 2;
-    # relabelling 1; views 3, 1, 4; Adam 5, RMSProp 5, SGD 3, the optimistic two 1 and 4; clipping 1; aw-GAN 4; lookahead 1.
+    # LSGAN 3, BEGAN 2, smoothing 1, f-GAN 1, PU-GAN 2, MaliGAN 1; six gradient penalties of 2, LeCam 2, SDP, drift, historical
+    # averaging and orthogonal 1, CT 3, CR 2, bCR 3, zCR 2 and 2, feature matching 1, path length 2; WeGAN 1, importance weights 2,
+    # top-k 2; relabelling 1; views 3, 1, 4; Adam 5, RMSProp 5, SGD 3, the optimistic two 1 and 4; clipping 1; aw-GAN 4;
+    # lookahead 1.
     penalties = 6 * 2 + 2 + 4 + 3 + 12
-    assert len(VARIED) == len(set(VARIED)) == 5 + 4 + penalties + (1 + 2 + 2) + 1 + (3 + 1 + 4) + (5 + 5 + 3 + 1 + 4) + 1 + 4 + 1
+    assert len(VARIED) == len(set(VARIED)) == 5 + 5 + penalties + (1 + 2 + 2) + 1 + (3 + 1 + 4) + (5 + 5 + 3 + 1 + 4) + 1 + 4 + 1
     assert {field for _, _, field in VARIED} == set(VALUES)
 
 

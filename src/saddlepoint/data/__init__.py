@@ -1,5 +1,6 @@
 """Where real samples come from."""
 
+from saddlepoint.data.binary_digits import BinaryDigits
 from saddlepoint.data.celeba import Celeba
 from saddlepoint.data.cifar10 import Cifar10, Cifar100
 from saddlepoint.data.digits import Digits
@@ -12,6 +13,7 @@ from saddlepoint.data.parallel_lines import ParallelLines
 from saddlepoint.data.source import Data, Source, Split
 from saddlepoint.data.svhn import Svhn
 from saddlepoint.data.swiss_roll import SwissRoll
+from saddlepoint.data.symbols import KnownSymbols
 from saddlepoint.data.tiny_imagenet import TinyImagenet
 
 DATA: dict[str, type[Data]] = {
@@ -20,7 +22,9 @@ DATA: dict[str, type[Data]] = {
     "swiss-roll": SwissRoll,
     "parallel-lines": ParallelLines,
     "dirac": Dirac,
+    "symbols": KnownSymbols,
     "digits": Digits,
+    "binary-digits": BinaryDigits,
     "fashion-mnist": FashionMnist,
     "mnist": Mnist,
     "kmnist": Kmnist,

@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from typing import ClassVar, Literal, Protocol
 
+from saddlepoint.alphabets import Alphabet
 from saddlepoint.rounds import Example, Record
 from saddlepoint.streams import Streams
 
@@ -68,6 +69,11 @@ class Data(Record):
     name: ClassVar[str]
     # Coordinates of an example, where the data are points.
     dimensions: ClassVar[int] = 2
+
+    @property
+    def alphabet(self) -> Alphabet | None:
+        """What a sample may be, of discrete data; None of all others."""
+        return None
 
     @abstractmethod
     def open(self, progress: Progress | None = None) -> Source:

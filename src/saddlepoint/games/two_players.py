@@ -61,6 +61,9 @@ class TwoPlayers:
         self.stop = stop
         self._latents = latents
         self._fakes: dict[Mover, int] = {"discriminator": batch, "generator": generator_batch}
+        # The generator's turn may look at several samples of one latent.
+        draws: dict[Mover, int] = {"discriminator": 1, "generator": players["generator"].objective.draws}
+        self._draws = draws
         self._precision = precision
         self._dtype = dtype
         self._moving: tuple[Mover, ...] | None = None
@@ -95,7 +98,7 @@ class TwoPlayers:
         remembering = {need for term in own for need in term.needs}
         return Round(
             lambda: batch,
-            lambda: Example(self.generate(latents())),
+            lambda: self.fakes(latents(), turn.movers[-1]),
             lambda example, features: self.judge(example, features, streams),
             streams=streams,
             clock=clock,
@@ -112,7 +115,7 @@ class TwoPlayers:
 
     def latents(self, streams: Streams, mover: Mover) -> Tensor:
         """Fresh latents for a turn of `mover`, `[*, n, latent]`."""
-        return self._latents(streams, f"latents {mover}", self._fakes[mover])
+        return self._latents(streams, f"latents {mover}", self._fakes[mover] * self._draws[mover])
 
     def view(self, image: Tensor, round: Round) -> Tensor:
         """The image as the discriminator sees it in a pass of the round."""
@@ -131,7 +134,14 @@ class TwoPlayers:
 
     def fake(self, streams: Streams, mover: Mover) -> Example:
         """Fresh fakes for a turn of `mover`."""
-        return Example(self.generate(self.latents(streams, mover)))
+        return self.fakes(self.latents(streams, mover), mover)
+
+    def fakes(self, latents: Tensor, mover: Mover) -> Example:
+        """What the generator makes of latents in a turn of `mover`."""
+        with self._precision():
+            made = self.generator.fakes(latents, self._draws[mover])
+        log_probability = None if made.log_probability is None else made.log_probability.to(self._dtype)
+        return made._replace(image=made.image.to(self._dtype), log_probability=log_probability)
 
     def generate(self, latents: Tensor) -> Tensor:
         with self._precision():

@@ -51,6 +51,14 @@ class Generator(nn.Module):
         made: Tensor = self.body(latents) if self.fused is None else self.fused(latents)
         return made if made.shape[latents.ndim - 1 :] == self.shape else torch.reshape(made, (*latents.shape[:-1], *self.shape))
 
+    def fakes(self, latents: Tensor, draws: int) -> Example:
+        """What it makes of latents `[*, n, latent]`, with what a loss may ask of it.
+
+        Args:
+            draws: samples in a row that are drawn from one distribution, by generators that have one.
+        """
+        return Example(self(latents))
+
     def observe(self) -> None:
         """After the generator's update, once a turn."""
         for layer in self.remembering:

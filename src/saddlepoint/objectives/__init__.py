@@ -2,9 +2,11 @@
 
 from saddlepoint.objectives.began import BEGAN
 from saddlepoint.objectives.bgan import BGAN
+from saddlepoint.objectives.bgan_discrete import BGANDiscrete
 from saddlepoint.objectives.f_gan import FGAN
 from saddlepoint.objectives.hinge import Hinge
 from saddlepoint.objectives.lsgan import LSGAN
+from saddlepoint.objectives.maligan import MaliGAN
 from saddlepoint.objectives.objective import Objective
 from saddlepoint.objectives.one_sided_label_smoothing import OneSidedLabelSmoothing
 from saddlepoint.objectives.pu_gan import PUGAN
@@ -26,4 +28,6 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "relativistic-average": RelativisticAverage,
     "pu-gan": PUGAN,
     "bgan": BGAN,
+    "maligan": MaliGAN,
+    "bgan-discrete": BGANDiscrete,
 }

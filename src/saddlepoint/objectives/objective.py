@@ -22,6 +22,8 @@ class Objective(Term):
 
     name: ClassVar[str]
     reads_scores_as: ClassVar[Meaning | None] = "realness"
+    needs_log_probability: ClassVar[bool] = False
+    """Whether the generator's loss reads the log-probabilities of its samples, which only a distribution over symbols has."""
     quantities: ClassVar[tuple[str, ...]] = ()
     """What it records in the generator's turn, besides the losses."""
     carries: ClassVar[Mapping[Mover, tuple[Side, ...]]] = MappingProxyType({"discriminator": BOTH, "generator": ("fake",)})
@@ -40,6 +42,11 @@ class Objective(Term):
     if TYPE_CHECKING:
 
         def __init__(self, **fields: Any) -> None: ...
+
+    @property
+    def draws(self) -> int:
+        """Samples that the generator's turn draws for each latent."""
+        return 1
 
     @property
     @abstractmethod

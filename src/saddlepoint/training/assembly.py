@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from saddlepoint.alphabets import Alphabet
 from saddlepoint.combiners.combiner import Combiner
 from saddlepoint.data.source import Source
 from saddlepoint.errors import InputError
@@ -15,6 +16,7 @@ from saddlepoint.games.players import ALWAYS, Player
 from saddlepoint.games.shares import Share, stretches, views
 from saddlepoint.games.two_players import RATES, STOP, TwoPlayers, view_key
 from saddlepoint.networks.coupling import share_batch
+from saddlepoint.networks.discrete import DiscreteGenerator, unbounded
 from saddlepoint.networks.kernel_library import NoKernel
 from saddlepoint.networks.network import Discriminator, Generator
 from saddlepoint.penalties.penalty import Penalty
@@ -73,7 +75,14 @@ class Latents:
 
 def latents_of(recipe: Recipe) -> Latents:
     """Where a recipe's latents come from."""
-    return Latents(recipe.networks.latent, recipe.networks.latent_distribution == "uniform")
+    alphabet = _alphabet(recipe)
+    positions = 0 if alphabet is None else alphabet.positions
+    return Latents(recipe.networks.latent + positions, recipe.networks.latent_distribution == "uniform")
+
+
+def _alphabet(recipe: Recipe) -> Alphabet | None:
+    """What the generator's samples are made of, where it is a distribution over symbols."""
+    return recipe.data.alphabet if recipe.objective.needs_log_probability else None
 
 
 def streams_of(
@@ -92,7 +101,7 @@ def build_networks(recipe: Recipe, shape: tuple[int, ...], device: torch.device)
     initial = streams_of(recipe)
     twice = _takes_input_gradients(recipe, "discriminator")
     networks = (
-        recipe.networks.generator(shape, initial),
+        build_generator(recipe, shape, initial),
         recipe.networks.discriminator(shape, initial, twice_differentiated=twice),
     )
     channels_last = recipe.memory_format == "channels_last" or (recipe.memory_format == "auto" and len(shape) == 3)
@@ -101,6 +110,15 @@ def build_networks(recipe: Recipe, shape: tuple[int, ...], device: torch.device)
         if channels_last and len(shape) == 3:
             _to_channels_last(network)
     return networks
+
+
+def build_generator(recipe: Recipe, shape: tuple[int, ...], initial: Streams) -> Generator:
+    """The generator with its initial weights; for an objective that reads log-probabilities it is a distribution over symbols."""
+    alphabet = _alphabet(recipe)
+    if alphabet is None:
+        return recipe.networks.generator(shape, initial)
+    network = unbounded(recipe.networks.generator(alphabet.outputs, initial))
+    return DiscreteGenerator(network, alphabet, shape, uniform=recipe.networks.latent_distribution == "uniform")
 
 
 def _takes_input_gradients(recipe: Recipe, player: Mover) -> bool:

@@ -9,9 +9,11 @@ import torch
 
 from saddlepoint.objectives.began import BEGAN
 from saddlepoint.objectives.bgan import BGAN
+from saddlepoint.objectives.bgan_discrete import BGANDiscrete
 from saddlepoint.objectives.f_gan import BOUNDS, FGAN
 from saddlepoint.objectives.hinge import Hinge
 from saddlepoint.objectives.lsgan import LSGAN
+from saddlepoint.objectives.maligan import MaliGAN
 from saddlepoint.objectives.objective import Objective
 from saddlepoint.objectives.one_sided_label_smoothing import OneSidedLabelSmoothing
 from saddlepoint.objectives.pu_gan import PUGAN
@@ -224,6 +226,28 @@ def _bgan(record: BGAN) -> Losses:
     return Losses(_softplus_of_minus, softplus, of_fake, probability=True, between=-0.5)
 
 
+def _maligan(record: MaliGAN) -> Coupled:
+    """With each fake's score as its log-probability, at the first update."""
+    beta = record.baseline(0)
+
+    def of_discriminator(real: Scores, fake: Scores) -> tuple[Scores, Scores]:
+        return [softplus(-s) for s in real], [softplus(s) for s in fake]
+
+    def of_generator(real: Scores, fake: Scores) -> Scores:
+        return [-(len(fake) * math.exp(s - _log_sum(fake)) - beta) * s for s in fake]
+
+    def summed(real: Scores, fake: Scores) -> Scores:
+        return [-(math.exp(s - _log_sum(fake)) - beta) * s for s in fake]
+
+    slips = {"the weights sum to 1, and not to the number of fakes": Coupled(of_discriminator, summed, shifts=False)}
+    return Coupled(of_discriminator, of_generator, slips, shifts=False, boundary=0.0, probability=True)
+
+
+def _bgan_discrete(record: BGANDiscrete) -> Losses:
+    """With one sample of each latent, and its score as its log-probability."""
+    return Losses(_softplus_of_minus, softplus, _minus, probability=True)
+
+
 @dataclass(frozen=True)
 class Divergence:
     """`f` and its derivative, and the density ratio u whose best score is v."""
@@ -414,4 +438,6 @@ TRUTHS: Mapping[type[Objective], Callable[[Any], Formulas]] = {
     RelativisticAverage: _average,
     PUGAN: _pu_gan,
     BGAN: _bgan,
+    MaliGAN: _maligan,
+    BGANDiscrete: _bgan_discrete,
 }

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from saddlepoint.objectives.objective import Objective
-from saddlepoint.rounds import BOTH, EMPTY, Side, Sides, State
+from saddlepoint.rounds import BOTH, EMPTY, DrawnSides, Side, Sides, State
 from saddlepoint.verification.objective_formulas import AWAKE, READ, READ_AS_PROBABILITIES, TRUTHS, TWICE, Coupled, Formulas
 from saddlepoint.verification.probe import Numbers, Probe, Slip, numbers
 
@@ -69,19 +69,29 @@ class Asked:
 
 
 def ask_record(objective: Objective) -> Players:
-    """One of ours, with the state it begins with, or one in which all of it is awake."""
-    state = _state(objective)
+    """One of ours, with the state it begins with, or one in which all of it is awake.
+
+    Where it reads log-probabilities, each fake's is its score, and one sample is drawn of each latent.
+    """
+    state, drawn = _state(objective), objective.needs_log_probability
+    objective = _pinned(objective)
 
     def discriminator(real: Tensor, fake: Tensor) -> Sides:
         return objective.discriminator(Sides(real=real, fake=fake), state)
 
     def generator(real: Tensor, fake: Tensor) -> Tensor:
-        losses = objective.generator(Sides(real=real, fake=fake), state).fake
+        scores = DrawnSides(real, fake, log_probability=fake) if drawn else Sides(real, fake)
+        losses = objective.generator(scores, state).fake
         if losses is None:
             raise ValueError("the generator's losses lack the fake side")
         return losses
 
     return Players(discriminator, generator, objective)
+
+
+def _pinned(objective: Objective) -> Objective:
+    """With one sample of each latent, where there may be more."""
+    return objective.model_copy(update={"samples": 1}) if objective.draws > 1 else objective
 
 
 def _state(objective: Objective) -> State:
@@ -320,8 +330,9 @@ def _declares(record: Objective, formulas: Formulas) -> Probe:
 
 
 def _carried(record: Objective, real: Tensor, fake: Tensor) -> Numbers:
-    scores, state = Sides(real, fake), _state(record)
-    found = (*record.discriminator(scores, state), *record.generator(scores, state))
+    state = _state(record)
+    drawn = DrawnSides(real, fake, log_probability=fake) if record.needs_log_probability else Sides(real, fake)
+    found = (*record.discriminator(drawn, state), *_pinned(record).generator(drawn, state))
     return tuple(float(losses is not None) for losses in found)
 
 
