@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from saddlepoint.data.gaussians import EightGaussians
 from saddlepoint.games.two_players import TwoPlayers
-from saddlepoint.methods import registered
-from saddlepoint.networks import NETWORKS
+from saddlepoint.methods import parts_of_networks, registered
+from saddlepoint.networks import LAYERS, NETWORKS
 from saddlepoint.networks.network import Networks
+from saddlepoint.networks.normalizations import NORMALIZATIONS
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.objectives.objective import Objective
 from saddlepoint.penalties import PENALTIES
@@ -56,6 +57,8 @@ POINTS = EightGaussians().open()
 
 Method = tuple[str, str]
 METHODS: list[Method] = [(entry.room, entry.name) for entry in registered()]
+# Of networks; what no family offers stands in no recipe.
+PARTS: list[Method] = [(entry.room, entry.name) for entry in parts_of_networks() if getattr(entry.record, "slot", "") is not None]
 
 
 def judging(family: type[Networks]) -> str:
@@ -87,6 +90,23 @@ def recipe_with(method: Method | None = None, fields: Mapping[str, Any] = Mappin
             raw |= judged_by(OBJECTIVES[method[1]])
         fields = {slot: {"name": method[1]} for slot in slots_of(method)} | asked_by(method) | dict(fields)
     return load(raw, dict(fields)).to_mapping()
+
+
+def networks_with(part: Method, family: str | None = None) -> dict[str, Any]:
+    """The fields of a recipe whose networks have a normalisation, on every player that may have it, or a layer."""
+    room, name = part
+    if room == "layers":
+        slot = str(LAYERS[name].slot)
+        chosen = family or ("mlp" if slot == "minibatch" else "dcgan")
+        part_of: dict[str, Any] = {slot: {"name": name, **({"at": 8} if slot == "attention" else {})}}
+    else:
+        record = NORMALIZATIONS[name]
+        chosen = family or ("mlp" if record.not_of_vectors is None else "dcgan")
+        fewer = {"reference": 4} if name == "virtual-batch" else {}
+        players = {player: "none" if player in record.refuses else {"name": name, **fewer} for player in get_args(Mover)}
+        part_of = {"normalization": players}
+    data = {"name": "8-gaussians"} if NETWORKS[chosen].stacks else {"name": "digits", "resolution": RESOLUTIONS.get(chosen, 16)}
+    return {"data": data, "networks": SMALL[chosen] | part_of, "objective": judging(NETWORKS[chosen])}
 
 
 def slots_of(method: Method) -> tuple[str, ...]:

@@ -12,7 +12,19 @@ from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import WEIGHED, load
 from saddlepoint.rounds import Example, Mover, Round
-from tests.battery.games import METHODS, Method, Passes, asked_by, differing, kept, play, recipe_with, session_of
+from tests.battery.games import (
+    METHODS,
+    PARTS,
+    Method,
+    Passes,
+    asked_by,
+    differing,
+    kept,
+    networks_with,
+    play,
+    recipe_with,
+    session_of,
+)
 
 every_method = pytest.mark.parametrize("method", METHODS, ids=" ".join)
 
@@ -42,6 +54,23 @@ def test_it_trains_on_odd_batches(method: Method, batch: int, generator_batch: i
     moved = set(differing(before, after))
     for player in ("generator", "discriminator"):
         assert any(name.startswith(f"{player}/") for name in moved)
+
+
+@pytest.mark.parametrize("part", PARTS, ids=" ".join)
+@pytest.mark.parametrize(("batch", "generator_batch"), [(1, 1), (1, 3), (5, 2)])
+def test_a_part_of_networks_trains_on_odd_batches_or_refuses_them(part: Method, batch: int, generator_batch: int) -> None:
+    sizes = {"schedule.batch": batch, "schedule.generator_batch": generator_batch}
+    if (part[1] == "minibatch-stddev" and batch == 5) or (part[1] in ("batch", "spectral") and batch == 1):
+        with pytest.raises(InputError, match=r"schedule\.batch"):
+            load(recipe_with(None, networks_with(part) | {"schedule.batch": 4}), sizes)
+        return
+    session = session_of(recipe_with(None, networks_with(part) | sizes))
+    before = kept(session)
+    play(session, 3)
+    after = kept(session)
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in after.values())
+    for player in ("generator", "discriminator"):
+        assert any(name.startswith(f"{player}/") for name in differing(before, after))
 
 
 @pytest.mark.parametrize("player", ["generator", "discriminator"])

@@ -34,6 +34,7 @@ PASSES: dict[str, tuple[int, int]] = {
     "gan": (2, 1),
     "hinge": (2, 1),
     "hinge-sdp": (2, 2),
+    "improved-gan": (2, 1),
     "instance-noise": (2, 1),
     "iwgan": (1, 1),
     "lecam": (2, 1),
@@ -56,6 +57,7 @@ PASSES: dict[str, tuple[int, int]] = {
     "top-k": (2, 1),
     "ttur": (2, 1),
     "wegan": (1, 1),
+    "weight-norm": (2, 1),
     "wegan-non-saturating": (2, 1),
     "wgan": (2, 1),
     "wgan-gp": (3, 1),
@@ -69,7 +71,7 @@ PLANE = (2,)
 
 def test_how_many() -> None:
     assert sorted(PASSES) == sorted(shipped())
-    assert len(PASSES) == 47
+    assert len(PASSES) == 49
 
 
 @pytest.mark.parametrize("name", PASSES)

@@ -27,9 +27,11 @@ ELSEWHERE = ("networks", "turns", "slow weights")
 
 
 def methods() -> list[Method]:
-    """Room and name of every method that training can show: all registries but those shown elsewhere, and normalisations."""
+    """Room and name of every method that training can show: all registries but those shown elsewhere, and the normalisations that
+    the toy, which is of points, can have.
+    """
     rooms = [(entry.room, entry.name) for entry in registered() if entry.room not in ELSEWHERE]
-    return rooms + [("normalizations", name) for name in NORMALIZATIONS]
+    return rooms + [("normalizations", name) for name, record in NORMALIZATIONS.items() if record.not_of_vectors is None]
 
 
 @dataclass(frozen=True)

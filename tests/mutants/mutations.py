@@ -12,7 +12,10 @@ from saddlepoint.games.players import Player
 from saddlepoint.networks.batch_normalization import BatchNorm
 from saddlepoint.networks.layer_normalization import LayerNorm
 from saddlepoint.networks.layers import Weighted
+from saddlepoint.networks.normalization import Scaling
+from saddlepoint.networks.pixel_normalization import PixelNorm
 from saddlepoint.networks.spectral_normalization import SpectralNorm
+from saddlepoint.networks.virtual_batch_normalization import VirtualBatchNorm
 from saddlepoint.optimizers.optimizer import Projection
 from saddlepoint.optimizers.rate_rule import RateRule
 from saddlepoint.penalties.penalty import Penalty
@@ -231,21 +234,26 @@ def _ruled_upward(toy: Toy) -> None:
         toy.game.rates = Upward(plain=toy.game.rates, quantity=toy.game.rates.quantity)
 
 
-class Unnormalized(nn.Module):
-    """The gain and the offset of a normalisation, without it."""
+Between = BatchNorm | LayerNorm | VirtualBatchNorm | PixelNorm
 
-    def __init__(self, plain: BatchNorm | LayerNorm) -> None:
+
+class Unnormalized(nn.Module):
+    """The gain and the offset of a normalisation, where it has them, without it."""
+
+    def __init__(self, plain: Between) -> None:
         super().__init__()
         self.plain = plain
 
     def forward(self, x: Tensor) -> Tensor:
+        if isinstance(self.plain, PixelNorm):
+            return x
         return x * self.plain.weight.unsqueeze(-2) + self.plain.bias.unsqueeze(-2)
 
 
 class Spread(nn.Module):
     """Multiplied by the spread of what comes in, where the normalisation divides by it."""
 
-    def __init__(self, plain: BatchNorm | LayerNorm) -> None:
+    def __init__(self, plain: Between) -> None:
         super().__init__()
         self.plain = plain
 
@@ -269,16 +277,44 @@ class InverseSpectralNorm(nn.Module):
         self.plain.iterate(matrix)
 
 
+class Unscaled(Scaling):
+    """The weight as it is; what the scaling learns is reached, and learns nothing."""
+
+    def __init__(self, plain: Scaling) -> None:
+        super().__init__()
+        self.plain = plain
+
+    def forward(self, weight: Tensor) -> Tensor:
+        scaled: Tensor = self.plain(weight)
+        return weight + 0 * scaled
+
+
+class InverseScaling(Scaling):
+    """Multiplied by what the weight is divided by."""
+
+    def __init__(self, plain: Scaling) -> None:
+        super().__init__()
+        self.plain = plain
+
+    def forward(self, weight: Tensor) -> Tensor:
+        scaled: Tensor = self.plain(weight)
+        return weight * (weight / scaled)
+
+
 def _normalized_by(
-    between: Callable[[BatchNorm | LayerNorm], nn.Module], spectral: Callable[[SpectralNorm], nn.Module | None]
+    between: Callable[[Between], nn.Module],
+    spectral: Callable[[SpectralNorm], nn.Module | None],
+    scaling: Callable[[Scaling], nn.Module],
 ) -> Mutation:
     def mutate(toy: Toy) -> None:
         for network in (toy.game.generator, toy.game.discriminator):
             for parent in list(network.modules()):
                 if isinstance(parent, Weighted) and parent.spectral is not None:
                     parent.register_module("spectral", spectral(parent.spectral))
+                if isinstance(parent, Weighted) and parent.scaling is not None:
+                    parent.register_module("scaling", scaling(parent.scaling))
                 for name, layer in list(parent.named_children()):
-                    if isinstance(layer, BatchNorm | LayerNorm):
+                    if isinstance(layer, Between):
                         parent.register_module(name, between(layer))
 
     return mutate
@@ -299,8 +335,8 @@ MUTANTS: dict[str, Mutants] = {
     "rates": Mutants(off={"": _unruled}, flipped={"": _ruled_upward}),
     "optimizers": Mutants(off=_each(_at_rate_times, 0.0), flipped=_each(_at_rate_times, -1.0)),
     "normalizations": Mutants(
-        off={"": _normalized_by(Unnormalized, lambda plain: None)},
-        flipped={"": _normalized_by(Spread, InverseSpectralNorm)},
+        off={"": _normalized_by(Unnormalized, lambda plain: None, Unscaled)},
+        flipped={"": _normalized_by(Spread, InverseSpectralNorm, InverseScaling)},
     ),
 }
 """What the machine does to the methods of each room."""

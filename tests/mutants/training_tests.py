@@ -309,6 +309,21 @@ TRAINING_TESTS: dict[tuple[str, str], TrainingTest] = {
     ("normalizations", "layer"): samples_are_right(
         objective="hinge", networks=normalized_by("layer", "layer", depth=6), updates=120
     ),
+    ("normalizations", "weight"): samples_are_right(
+        objective="hinge", networks=normalized_by("weight", "weight", depth=6), updates=120
+    ),
+    ("normalizations", "weight-affine"): samples_are_right(
+        objective="hinge", networks=normalized_by("weight-affine", "weight-affine", depth=6), updates=120
+    ),
+    ("normalizations", "virtual-batch"): samples_are_right(
+        objective="vanilla", penalties=GENTLE, networks=normalized_by("virtual-batch", "none", depth=8), updates=80
+    ),
+    ("normalizations", "pixel"): samples_are_right(
+        objective="vanilla", penalties=GENTLE, networks=normalized_by("pixel", "none", depth=10), updates=180
+    ),
+    ("normalizations", "equalized"): samples_are_right(
+        objective="hinge", networks=normalized_by("equalized", "equalized", depth=4), updates=120
+    ),
     ("normalizations", "spectral"): TrainingTest(
         toy(objective="wasserstein", networks=normalized_by("none", "spectral")), largest_singular_value, least=0.9, most=1.1
     ),

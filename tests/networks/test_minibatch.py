@@ -4,8 +4,10 @@ import itertools
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from saddlepoint.networks import NETWORKS
 from saddlepoint.networks.minibatch import MINIBATCH, BatchCloseness, MinibatchDiscrimination, MinibatchStddev
 from saddlepoint.networks.normalization import Making
 from saddlepoint.streams import Streams
@@ -161,3 +163,25 @@ def test_replicas_are_each_as_alone(name: str) -> None:
             rows.append(own(x[replica]))
         lone = torch.stack(rows)
     assert gap(stacked, lone) < 1e-14
+
+
+@pytest.mark.parametrize("name", [None, *MINIBATCH])
+def test_a_batch_of_one_sample_is_found_out_with_it_alone(name: str | None) -> None:
+    """One real sample four times has the law of real samples, one by one: only a critic that looks at the batch learns to tell."""
+    fields = {"width": 16, "depth": 1, "minibatch": name}
+    streams = Streams(4, dtype=DTYPE)
+    critic = NETWORKS["mlp"].model_validate(fields).discriminator((2,), streams)
+    descent = torch.optim.Adam(critic.parameters(), lr=0.02)
+
+    def batches() -> tuple[Tensor, Tensor]:
+        return streams.normal("real", 4, 2), streams.normal("collapsed", 1, 2).expand(4, 2)
+
+    for _ in range(150):
+        real, collapsed = batches()
+        descent.zero_grad()
+        (F.softplus(-critic(real)).mean() + F.softplus(critic(collapsed)).mean()).backward()
+        descent.step()
+    with torch.no_grad():
+        right = [torch.stack([critic(real) > 0, critic(collapsed) < 0]) for real, collapsed in (batches() for _ in range(100))]
+    found = float(torch.stack(right).double().mean())
+    assert found > 0.9 if name else found < 0.6

@@ -44,4 +44,4 @@ def test_the_page_of_a_part_names_it_with_every_field_and_default(name: str) -> 
 
 
 def test_how_many() -> None:
-    assert (len(NETWORKS), len(PARTS_OF_NETWORKS)) == (9, 6)
+    assert (len(NETWORKS), len(PARTS_OF_NETWORKS)) == (9, 13)

@@ -5,14 +5,13 @@ from typing import Any
 import pytest
 
 from saddlepoint.methods import registered
-from saddlepoint.networks import NETWORKS
-from saddlepoint.networks.batch_normalization import BatchNorm
-from saddlepoint.networks.layer_normalization import LayerNorm
-from saddlepoint.networks.spectral_normalization import SpectralNorm
+from saddlepoint.networks import LAYERS, NETWORKS
+from saddlepoint.networks.normalizations import CHOICES
 from saddlepoint.penalties import PENALTIES
+from saddlepoint.rounds import Mover
 from saddlepoint.turns import TURNS
 from saddlepoint.weightings.wegan import SQUASHES
-from tests.battery.games import METHODS, RESOLUTIONS, SMALL, Method, asked_by, recipe_with, slots_of
+from tests.battery.games import METHODS, RESOLUTIONS, SMALL, Method, asked_by, networks_with, recipe_with, slots_of
 from tests.processes.games import Played, farthest, play, play_alone, play_apart
 from tests.processes.group import Group
 
@@ -22,7 +21,7 @@ UPDATES = 3
 DESCENT = {"optimizers": {"name": "sgd", "lr": 2e-4, "momentum": 0.5}}
 SIZES = {"schedule.batch": 8, "schedule.discriminator_steps": 2, **DESCENT}
 RULES = {(entry.room, entry.name): entry.record.reads for entry in registered()}
-NORMALIZATIONS = ("batch", "layer", "none", "spectral")
+PLAYERS: tuple[Mover, ...] = ("generator", "discriminator")
 
 # What makes an entry work from the first update on.
 
@@ -140,7 +139,7 @@ def test_every_entry(pair: Group, method: Method) -> None:
 def normalization_rule(family: str) -> str:
     """By default a family's generator or discriminator has batch normalisation, or none has."""
     networks = NETWORKS[family].model_validate({})
-    return BatchNorm.reads if networks.batch_normalized("generator") or networks.batch_normalized("discriminator") else "own"
+    return "everyone" if networks.batch_normalized("generator") or networks.batch_normalized("discriminator") else "own"
 
 
 def test_how_many() -> None:
@@ -149,25 +148,32 @@ def test_how_many() -> None:
     assert len(CASES) >= 20
 
 
-@pytest.mark.parametrize("family", NETWORKS)
-@pytest.mark.parametrize("name", NORMALIZATIONS)
+@pytest.mark.parametrize("family", [family for family in NETWORKS if family != "dirac"])
+@pytest.mark.parametrize("name", CHOICES)
 def test_every_normalization(pair: Group, family: str, name: str) -> None:
-    layers: dict[str, Any] = {"batch": BatchNorm, "layer": LayerNorm, "spectral": SpectralNorm}
-    for normalization in ({"generator": "none", "discriminator": name}, {"generator": name, "discriminator": "none"}):
+    """Of each player that may have it: what is gathered is what the record says that it couples."""
+    players: list[Mover] = [player for player in PLAYERS if NETWORKS[family].refusal(CHOICES[name](), player) is None]
+    for player in players:
+        normalization = dict.fromkeys(PLAYERS, "none") | {player: name}
         recipe = recipe_with(("networks", family), {**SIZES, "networks.normalization": normalization})
         played, gap = together(pair, recipe)
         assert gap <= CLOSE["float64"]
-        rule = "own" if name == "none" else layers[name].reads
-        # A generator under spectral normalisation keeps its batch normalisation.
-        if normalization["generator"] == "spectral":
-            rule = BatchNorm.reads
-        assert (played.gathers > 0) == (rule == "everyone")
-    _, gap = together(
-        pair,
-        recipe
-        | {"networks": {**recipe["networks"], "normalization": {"generator": name, "discriminator": name}}, "precision": "float32"},
-    )
-    assert gap <= CLOSE["float32"]
+        assert (played.gathers > 0) == CHOICES[name]().couples_batch(player)
+    if players:
+        normalization = {player: name if player in players else "none" for player in PLAYERS}
+        recipe = recipe_with(("networks", family), {**SIZES, "networks.normalization": normalization, "precision": "float32"})
+        assert together(pair, recipe)[1] <= CLOSE["float32"]
+
+
+@pytest.mark.parametrize("family", [family for family in NETWORKS if family != "dirac"])
+@pytest.mark.parametrize("name", [name for name, record in LAYERS.items() if record.slot is not None])
+def test_every_layer(pair: Group, family: str, name: str) -> None:
+    if LAYERS[name].slot not in NETWORKS[family].model_fields:
+        return
+    bare = {"networks.normalization": dict.fromkeys(PLAYERS, "none")}
+    recipe = recipe_with(None, SIZES | networks_with(("layers", name), family) | bare)
+    played = both_precisions(pair, recipe)
+    assert (played.gathers > 0) == (LAYERS[name].reads == "everyone")
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -1,18 +1,13 @@
 """The page on several processes names every entry of every registry under the rule that its record declares."""
 
 import re
-from typing import Any
 
 import pytest
 
-from saddlepoint.methods import registered
-from saddlepoint.networks.batch_normalization import BatchNorm
-from saddlepoint.networks.layer_normalization import LayerNorm
-from saddlepoint.networks.spectral_normalization import SpectralNorm
+from saddlepoint.methods import parts_of_networks, registered
 from tests.docs.blocks import ROOT
 
 PAGE = (ROOT / "docs" / "processes.md").read_text(encoding="utf-8")
-LAYERS: dict[str, Any] = {"batch": BatchNorm, "layer": LayerNorm, "spectral": SpectralNorm}
 
 
 def test_the_table_of_rules() -> None:
@@ -24,8 +19,8 @@ def test_the_table_of_rules() -> None:
         for name in cell.split(", ")
         if name
     }
-    declared = {(entry.room, entry.name): entry.record.reads for entry in registered()}
-    declared |= {("normalisations", name): layer.reads for name, layer in LAYERS.items()} | {("normalisations", "none"): "own"}
+    declared = {(entry.room, entry.name): entry.record.reads for entry in [*registered(), *parts_of_networks()]}
+    declared |= {("normalizations", "none"): "own"}
     assert shown == declared
     assert len(shown) >= 22
 

@@ -30,6 +30,7 @@ NAMES = [
     "gan",
     "hinge",
     "hinge-sdp",
+    "improved-gan",
     "instance-noise",
     "iwgan",
     "lecam",
@@ -51,6 +52,7 @@ NAMES = [
     "softmax-gan",
     "top-k",
     "ttur",
+    "weight-norm",
     "wegan",
     "wegan-non-saturating",
     "wgan",
@@ -67,7 +69,7 @@ def paper_line(name: str) -> list[str]:
 
 def test_all_are_there() -> None:
     assert sorted(shipped()) == sorted(NAMES)
-    assert len(NAMES) == 47
+    assert len(NAMES) == 49
 
 
 @pytest.mark.parametrize("name", NAMES)

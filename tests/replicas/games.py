@@ -1,6 +1,6 @@
 """Small stacked games beside the lone games of their replicas."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -9,12 +9,26 @@ import torch
 from torch import Tensor
 
 from saddlepoint.data import DATA
-from saddlepoint.networks import NETWORKS
-from saddlepoint.networks.normalizations import CHOICES
+from saddlepoint.networks import LAYERS, NETWORKS
+from saddlepoint.networks.network import Networks
+from saddlepoint.networks.normalizations import NORMALIZATIONS
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.recipe import Recipe, gives_images, load
 from saddlepoint.training.session import Session
-from tests.battery.games import METHODS, MLP, POINTS, SMALL_IMAGES, asked_by, judged_by, judging, recipe_with, slots_of
+from tests.battery.games import (
+    METHODS,
+    MLP,
+    PARTS,
+    POINTS,
+    SMALL,
+    SMALL_IMAGES,
+    asked_by,
+    judged_by,
+    judging,
+    networks_with,
+    recipe_with,
+    slots_of,
+)
 
 SEEDS = (3, 11, 4)
 PLAYERS = ("generator", "discriminator")
@@ -82,6 +96,15 @@ UNSEEN_SHIFT = {f"optimizers.{player}": {"name": "sgd", "lr": 1e-2} for player i
 SLOWLY = {"mlp-autoencoder": {f"optimizers.{player}": {"name": "sgd", "lr": 2e-4} for player in PLAYERS}}
 
 
+# Whether a family can be given a part of networks.
+SUITS: dict[str, Callable[[type[Networks], str], bool]] = {
+    "normalizations": lambda family, name: family.refusal(NORMALIZATIONS[name](), "generator") is None,
+    "layers": lambda family, name: LAYERS[name].slot in family.model_fields,
+}
+# The layers are the same in every family: all of them are tried in the first.
+IN_OTHERS = ("batch", "layer", "spectral")
+
+
 def _cases() -> list[Case]:
     methods = [(room, name) for room, name in METHODS if room != "networks"]
     fields = {
@@ -95,12 +118,14 @@ def _cases() -> list[Case]:
         if family == "dirac":
             cases.append(Case("networks", "dirac", {"networks": "dirac"}))
             continue
-        for name in sorted(CHOICES):
-            networks = {"family": family, "width": 6, "depth": 2, "normalization": dict.fromkeys(PLAYERS, name)}
-            judged: dict[str, Any] = {"networks": networks, "objective": judging(NETWORKS[family])}
-            cases.append(
-                Case("networks", f"{family} {name}", judged | (SLOWLY.get(family, UNSEEN_SHIFT) if name == "batch" else {}))
-            )
+        judged = {"objective": judging(NETWORKS[family])}
+        cases.append(Case("networks", f"{family} none", {"networks": SMALL[family], **judged}))
+        for room, name in PARTS:
+            if SUITS[room](NETWORKS[family], name) and (family == "mlp" or name in IN_OTHERS):
+                settings = SLOWLY.get(family, UNSEEN_SHIFT) if name == "batch" else {}
+                sizes = {"schedule.batch": 4} if name == "minibatch-stddev" else {}
+                given = {**networks_with((room, name), family), **settings, **sizes}
+                cases.append(Case("networks", f"{family} {name}", given))
     cases += [Case("data", name, {"data": {"name": name}}) for name in DRAWN]
     small, networks = {"resolution": 8, "flip": True}, MLP | {"latent": 3, "latent_distribution": "uniform"}
     return cases + [Case("data", name, {"data": {"name": name, **small}, "networks": networks}) for name in PICTURES]

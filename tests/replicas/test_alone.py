@@ -10,9 +10,9 @@ from saddlepoint.methods import registered
 from saddlepoint.networks import NETWORKS
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import gives_images
-from tests.battery.games import recipe_with
+from tests.battery.games import PARTS, recipe_with
 from tests.battery.remembering import Drifting
-from tests.replicas.games import CASES, Case, everything, played, replicated, sessions, too_far
+from tests.replicas.games import CASES, IN_OTHERS, SUITS, Case, everything, played, replicated, sessions, too_far
 
 # Trained one replica after another in a run of many seeds, since a stack of them is no faster.
 NOT_STACKED = ["dcgan", "resnet", "sn-cnn", "robustness", "sagan", "autoencoder"]
@@ -28,12 +28,14 @@ def test_how_many() -> None:
     assert methods == {(case.room, case.name) for case in CASES if case.room not in ("networks", "data")}
     assert len(methods) == 14 + 18 + 2 + 4 + 5 + 1 + 1 + 1 + 2 + 4 + 1
     assert [name for name, family in NETWORKS.items() if not family.stacks] == NOT_STACKED
-    normalized = [f"{family} {name}" for family in ("mlp", "mlp-autoencoder") for name in ("batch", "layer", "none", "spectral")]
-    assert sorted(case.name for case in CASES if case.room == "networks") == sorted([*normalized, "dirac"])
+    parts = [name for room, name in PARTS if SUITS[room](NETWORKS["mlp"], name)]
+    assert len(parts) == 10
+    expected = [*(f"mlp {name}" for name in ["none", *parts]), *(f"mlp-autoencoder {name}" for name in ["none", *IN_OTHERS])]
+    assert sorted(case.name for case in CASES if case.room == "networks") == sorted([*expected, "dirac"])
     data = [case.name for case in CASES if case.room == "data"]
     assert [*data, *NOT_AT_HAND] == [*(name for name in DATA if not gives_images(DATA[name])), "digits", *NOT_AT_HAND]
     assert sorted([*data, *NOT_AT_HAND]) == sorted(DATA)
-    assert len(CASES) == len({str(case) for case in CASES}) == 69
+    assert len(CASES) == len({str(case) for case in CASES}) == 76
 
 
 @pytest.mark.parametrize(("precision", "updates", "most"), [("float32", 20, 1e-5), ("float64", 200, 1e-10)])

@@ -2,8 +2,10 @@
 
 from saddlepoint.networks.attention import SelfAttention
 from saddlepoint.networks.autoencoder import Autoencoder
+from saddlepoint.networks.conditional_batch_normalization import ConditionalBatch
 from saddlepoint.networks.dcgan import Dcgan
 from saddlepoint.networks.dirac import Dirac
+from saddlepoint.networks.layer import Layer
 from saddlepoint.networks.minibatch import MINIBATCH
 from saddlepoint.networks.mlp import Mlp
 from saddlepoint.networks.mlp_autoencoder import MlpAutoencoder
@@ -12,7 +14,6 @@ from saddlepoint.networks.resnet import Resnet
 from saddlepoint.networks.robustness import Robustness
 from saddlepoint.networks.sagan import Sagan
 from saddlepoint.networks.sn_cnn import SnCnn
-from saddlepoint.rounds import Record
 
 NETWORKS: dict[str, type[Networks]] = {
     "mlp": Mlp,
@@ -26,5 +27,5 @@ NETWORKS: dict[str, type[Networks]] = {
     "mlp-autoencoder": MlpAutoencoder,
 }
 
-LAYERS: dict[str, type[Record]] = {**MINIBATCH, "self-attention": SelfAttention}
+LAYERS: dict[str, type[Layer]] = {**MINIBATCH, "self-attention": SelfAttention, "conditional-batch": ConditionalBatch}
 """Layers that a family may be given, which are no normalisations."""

@@ -9,11 +9,11 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from saddlepoint.networks.laws import Constant, Law, Starting
+from saddlepoint.networks.layer import Layer
 from saddlepoint.networks.layers import Layers
-from saddlepoint.rounds import Record
 
 
-class SelfAttention(Record):
+class SelfAttention(Layer):
     r"""`y = x + gamma W_o v A^T`, `A = softmax over keys of q^T k`: each position may look at every other, at one resolution.
 
     q and k have C/8 channels, v C/2, all by 1x1 convolutions without bias under the player's normalisation; no `1/sqrt(d)`.
@@ -25,7 +25,7 @@ class SelfAttention(Record):
 
     name: ClassVar[str] = "self-attention"
     page: ClassVar[str] = "self-attention"
-    slot: ClassVar[str] = "attention"
+    slot: ClassVar[str | None] = "attention"
     bibtex: ClassVar[str] = """@inproceedings{zhang2019self,
   title = {Self-attention generative adversarial networks},
   author = {Zhang, Han and Goodfellow, Ian and Metaxas, Dimitris and Odena, Augustus},

@@ -9,19 +9,17 @@ from torch import Tensor, nn
 
 from saddlepoint.networks.coupling import Coupling
 from saddlepoint.networks.laws import Constant, Law, Normal, Starting
+from saddlepoint.networks.layer import Layer
 from saddlepoint.networks.normalization import Making
 from saddlepoint.processes import Rule
-from saddlepoint.rounds import Record
 
 EPS = 1e-8
 
 
-class MinibatchLayer(Record):
+class MinibatchLayer(Layer):
     """A layer before the discriminator's last one that appends to each sample channels which depend on the batch."""
 
-    name: ClassVar[str]
-    page: ClassVar[str]
-    slot: ClassVar[str] = "minibatch"
+    slot: ClassVar[str | None] = "minibatch"
     reads: ClassVar[Rule] = "everyone"
     # Whether the gradient of the summed scores is still taken as that of single images.
     input_gradients: ClassVar[bool] = False

@@ -24,7 +24,8 @@ from saddlepoint.networks.network import (
     Normalizations,
     numbered,
 )
-from saddlepoint.networks.normalization import NoNormalization, Place
+from saddlepoint.networks.normalization import NoNormalization, Place, Scaling
+from saddlepoint.networks.spectral_normalization import SpectralNorm
 from saddlepoint.rounds import Mover
 from saddlepoint.streams import Streams
 
@@ -142,11 +143,11 @@ class Mlp(Networks):
     def _stack(self, network: Generator | Discriminator) -> tuple[tuple[Linear, ...], ActivationName, bool] | None:
         """The layers of stacked replicas, their activation, and whether a tanh ends them; None where something stands between."""
         modules = list(network.modules())
-        plain = all(module.plain for module in modules if isinstance(module, Hidden))
+        known = all(isinstance(module, FUSABLE) for module in modules)
         drops = isinstance(network, Discriminator) and network.drops
-        if not plain or drops or self.minibatch is not None or len(network.leading) != 1:
-            return None
         layers = tuple(module for module in modules if isinstance(module, Linear))
+        if not known or drops or len(network.leading) != 1 or any(layer.bias is None for layer in layers):
+            return None
         return layers, self.activation, any(isinstance(module, nn.Tanh) for module in modules)
 
     @property
@@ -172,7 +173,6 @@ class Hidden(nn.Module):
         self.activation = layers.activation(outputs, ACTIVATIONS[activation])
         # In small games a call of a module that does nothing is a cost one can measure.
         self.normalizes = not isinstance(self.normalization, nn.Identity)
-        self.plain = not self.normalizes and not isinstance(self.activation, nn.Module) and self.linear.bias is not None
 
     def forward(self, x: Tensor, twice: bool = False) -> Tensor:
         x = self.linear(x)
@@ -186,3 +186,19 @@ def laws(path: str, layer: nn.Module) -> dict[str, Law]:
         law = Uniform(1 / math.sqrt(layer.fan_in))
         return {"weight": law, "bias": law}
     return {"weight": Constant(1.0), "bias": Constant(0.0)}
+
+
+# Of what a network may be made whose passes a kernel can do.
+FUSABLE = (
+    Generator,
+    Discriminator,
+    Head,
+    Hidden,
+    Linear,
+    SpectralNorm,
+    Scaling,
+    nn.Sequential,
+    nn.ModuleList,
+    nn.Tanh,
+    nn.Identity,
+)
