@@ -259,7 +259,17 @@ def evaluate(
 
 @app.command()
 def demo(
-    name: Annotated[str, typer.Argument(help="measures: what each sees of known faults, planted at growing dose.", metavar="NAME")],
+    name: Annotated[
+        str,
+        typer.Argument(
+            help="measures: what each sees of known faults; dynamics: what a recipe's method does on the smallest games.",
+            metavar="NAME",
+        ),
+    ],
+    recipe: Annotated[
+        str | None, typer.Argument(help="Of dynamics: a recipe, or plain descent.", autocompletion=complete_recipe)
+    ] = None,
+    overrides: Overrides = None,
     out: Annotated[Path | None, _writes("FOLDER", "Where picture, numbers and table go; by default demos/NAME-DATA.")] = None,
     measures: Annotated[
         str | None, typer.Option(metavar="A,B", help="Measures by name; by default all that share the feature pass.")
@@ -270,10 +280,22 @@ def demo(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show something: what measures see."""
-    from saddlepoint.demonstrations.command import refuse_unknown, show_measures
+    """Show something: what measures see, or what a method does on the smallest games."""
+    from saddlepoint.demonstrations.command import refuse_options, refuse_unknown, show_dynamics, show_measures
 
     refuse_unknown(name)
+    if name == "dynamics":
+        refuse_options(name, {"--measures": measures, "-n": n, "--data": data})
+        found, files = show_dynamics(out, recipe, overrides or [])
+        if as_json:
+            typer.echo(json_text({**found.to_mapping(), "files": {kind: str(path) for kind, path in files.items()}}))
+            return
+        typer.echo(found.method)
+        print_table(found.rows(), as_json, empty="no game was played")
+        for line in (*found.notes, *(f"written to {path}" for path in files.values())):
+            typer.echo(line)
+        return
+    refuse_options(name, {"RECIPE": recipe, "key=value": overrides})
     names = None if measures is None else [given.strip() for given in measures.split(",")]
     with gauging() as watch:
         demonstration, files = show_measures(out, names, n, data, watch)

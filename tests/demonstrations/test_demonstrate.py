@@ -141,11 +141,11 @@ def test_the_picture_has_a_panel_for_each(shown: Demonstration, tmp_path: Path) 
     by_name = {response["name"]: response for response in held["responses"]}
     assert by_name["ms-ssim"]["sees"]["noise"] == {"verdict": "looks better", "doses": [1.0], "grows": [False], "better": [1.0]}
     assert by_name["frechet-distance"]["clean"] == list(shown["frechet-distance"].clean)
-    assert files["measures.md"].read_text() == markdown_of(few)
+    assert files["measures.md"].read_text() == markdown_of(few.rows())
 
 
 def test_the_table(shown: Demonstration) -> None:
-    lines = markdown_of(shown).splitlines()
+    lines = markdown_of(shown.rows()).splitlines()
     assert lines[0] == "| measure | better | dropped modes | re-weighted modes | duplicates | blur | noise | memorised |"
     assert len(lines) == 2 + len(shown.responses)
     assert lines[2].startswith("| FD | ↓ | ▲ from 0.25 |")

@@ -2,9 +2,11 @@
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from saddlepoint.demonstrations import dynamics_picture
+from saddlepoint.demonstrations.dynamics import Dynamics
 from saddlepoint.demonstrations.measures import Demonstration
 from saddlepoint.demonstrations.picture import png_of
 from saddlepoint.errors import InputError
@@ -30,11 +32,33 @@ def write_demonstration(demonstration: Demonstration, folder: Path) -> Mapping[s
     Raises:
         InputError: they cannot be written.
     """
-    contents = {
-        PICTURE: png_of(demonstration),
-        NUMBERS: json.dumps(demonstration.to_mapping(), indent=1, allow_nan=False).encode(),
-        TABLE: markdown_of(demonstration).encode(),
-    }
+    return _written(
+        folder,
+        {
+            PICTURE: png_of(demonstration),
+            NUMBERS: json.dumps(demonstration.to_mapping(), indent=1, allow_nan=False).encode(),
+            TABLE: markdown_of(demonstration.rows()).encode(),
+        },
+    )
+
+
+def write_dynamics(dynamics: Dynamics, folder: Path) -> Mapping[str, Path]:
+    """Write `dynamics.png`, `dynamics.json` and `dynamics.md`, each whole or not at all.
+
+    Raises:
+        InputError: they cannot be written.
+    """
+    return _written(
+        folder,
+        {
+            "dynamics.png": dynamics_picture.png_of(dynamics),
+            "dynamics.json": json.dumps(dynamics.to_mapping(), allow_nan=False).encode(),
+            "dynamics.md": markdown_of(dynamics.rows()).encode(),
+        },
+    )
+
+
+def _written(folder: Path, contents: Mapping[str, bytes]) -> Mapping[str, Path]:
     try:
         for name, content in contents.items():
             replace_file(folder / name, content)
@@ -43,8 +67,7 @@ def write_demonstration(demonstration: Demonstration, folder: Path) -> Mapping[s
     return {name: folder / name for name in contents}
 
 
-def markdown_of(demonstration: Demonstration) -> str:
-    """The table of what is seen from which dose on, as a page shows it."""
-    rows = demonstration.rows()
+def markdown_of(rows: Sequence[Mapping[str, str]]) -> str:
+    """A table as a page shows it."""
     lines = [list(rows[0]), ["---"] * len(rows[0]), *(list(row.values()) for row in rows)] if rows else []
     return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
