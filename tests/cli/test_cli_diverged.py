@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
 from saddlepoint.errors import Diverged
-from saddlepoint.rounds import Mover, Round
+from saddlepoint.rounds import Mover
 from saddlepoint.training.checkpoints import read_checkpoint, updates_at_hand
 from saddlepoint.training.trainer import Trainer
 from tests.cli.command_line import DIGITS, POINTS, listing, saddlepoint
@@ -92,18 +93,19 @@ def test_importance_weights_of_a_hopeless_fake(here: Path) -> None:
 
 def spoil(monkeypatch: pytest.MonkeyPatch, player: str, number: int) -> None:
     """A gradient that is not finite under a loss that is."""
+    from saddlepoint.games.gradients import Losses
     from saddlepoint.games.players import Player
 
-    whole = Player.total
+    whole = Player.losses
 
-    def total(self: Player, round: Round) -> torch.Tensor:
-        loss = whole(self, round)
+    def losses(self: Player, *given: Any) -> Losses:
+        found = whole(self, *given)
         if self.name == player and self.updates == number:
             first = next(iter(self.parameters.values()))
             first.register_hook(lambda gradient: gradient * torch.inf)
-        return loss
+        return found
 
-    monkeypatch.setattr(Player, "total", total)
+    monkeypatch.setattr(Player, "losses", losses)
 
 
 @pytest.mark.parametrize("player", ["generator", "discriminator"])

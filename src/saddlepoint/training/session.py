@@ -127,7 +127,9 @@ class Session:
             self.game.states[key] = _restored(state, _within(training, f"state/{key}/"), f"state of {key}")
         self.streams.load_state(snapshot.state["streams"])
         self.trainer.updates = snapshot.update
-        self.trainer.images = snapshot.state["images"]
+        a_turn = self.recipe.schedule.batch * self.recipe.gradients.accumulation
+        # A checkpoint that does not say is of turns that each drew once.
+        self.trainer.images = snapshot.state.get("images", self.game.players["discriminator"].updates * a_turn)
         if self.frozen is not None:
             for ended in snapshot.state["diverged"]:
                 self.frozen.add(Ended(**ended))
