@@ -16,7 +16,7 @@ from tests.mutants.machine import ROW, Method, examine, methods, without_a_test
 from tests.mutants.toys import SEEDS, Toy
 from tests.mutants.training_tests import TRAINING_TESTS, TrainingTest, rounds, toy
 
-NORMALIZATIONS = 3
+NORMALIZATIONS = 8
 
 
 def test_every_method_has_a_training_test() -> None:
