@@ -116,7 +116,7 @@ def test_a_written_recipe_has_every_field_and_the_sections_of_the_design() -> No
     mapping = Recipe.from_mapping({}).to_mapping()
     sections = (
         "data networks objective objective_weights penalties weightings relabelling views projections optimizers rates gradients "
-        "turns slow_weights schedule average log samples checkpoints measures"
+        "turns slow_weights schedule stop average log samples checkpoints measures"
     )
     rest = "seed seeds vary replicas device precision threads memory_format fused kernels from"
     assert list(mapping) == [*sections.split(), *rest.split()]
