@@ -734,10 +734,32 @@ def _check_stop(recipe: Recipe) -> Iterator[Problem]:
     if stop.needs_weights and recipe.weightings.generator is None:
         what = f"{stop.name} reads the weights of the generator's fakes, and they have none"
         yield Problem(("stop",), f"{what}; give weightings.generator, or leave it out")
+    if stop.needs_weights and absences(recipe.objective_weights.generator) != ("never",):
+        what = f"{stop.name} reads the weights of the generator's fakes, which have none where objective_weights.generator is 0"
+        yield Problem(("stop",), f"{what}; leave one of the two out")
     if stop.needs_probability and not recipe.objective.gives_probability:
         giving = ", ".join(name for name, objective in OBJECTIVES.items() if objective().gives_probability)
         what = f"{stop.name} needs scores that are probabilities, and those of {recipe.objective.name} are not"
         yield Problem(("stop",), f"{what}; choose an objective that gives them ({giving})")
+
+
+def _check_accumulation(recipe: Recipe) -> Iterator[Problem]:
+    """An accumulated step is that of one large batch, so what reads the batch as a whole cannot be given a part of it at a time."""
+    parts, networks, where = recipe.gradients.accumulation, recipe.networks, ("gradients", "accumulation")
+    if parts == 1:
+        return
+    records = (recipe.objective, recipe.relabelling, recipe.stop, *recipe.views, *(record for _, record in recipe.weightings))
+    terms = [*(record for record in records if record is not None), *(penalty for _, penalty in recipe.penalties_with_addresses())]
+    for name in dict.fromkeys(term.name for term in terms if term.reads == "everyone" or term.follows_batch):
+        yield Problem(
+            where, f"{parts}: {name} reads the batch as a whole, not a part of it at a time; set it to 1, or leave {name} out"
+        )
+    if networks.mixing is not None:
+        what = f"{parts}: {networks.mixing.what} in the discriminator would be of a part of the batch at a time"
+        yield Problem(where, f"{what}; set it to 1, or {networks.mixing.cure}")
+    if networks.batch_normalized("generator"):
+        what = f"{parts}: batch norm in the generator would be of a part of the batch at a time"
+        yield Problem(where, f"{what}; set it to 1, or networks.normalization.generator to layer or none")
 
 
 def _check_relabelling(recipe: Recipe) -> Iterator[Problem]:
@@ -900,6 +922,12 @@ def _check_turns(recipe: Recipe) -> Iterator[Problem]:
         where, cure = (*address, "weight", "turn"), "set it to shared"
         if turns.extrapolates:
             yield Problem(where, f"own: under {turns.name} a step of the penalty alone would not be extrapolated; {cure}")
+        ahead = [
+            optimizer.name for player, optimizer in recipe.optimizers if optimizer.extrapolates and address[1] in (player, "both")
+        ]
+        if ahead:
+            what = f"own: {ahead[0]} would take the next step's direction to be that of the penalty alone"
+            yield Problem(where, f"{what}; {cure}")
         if steps > 1 and address[1] != "generator":
             what = f"own: its period counts rounds, and the discriminator makes {steps} updates in each"
             yield Problem(where, f"{what}; {cure}, or schedule.discriminator_steps to 1")
@@ -935,7 +963,11 @@ CHECKS: tuple[tuple[frozenset[str], Check], ...] = (
     (frozenset({"data", "views"}), _check_views),
     (frozenset({"objective", "relabelling"}), _check_relabelling),
     (frozenset({"objective_weights", "penalties", "weightings"}), _check_objective_weights),
-    (frozenset({"objective", "weightings", "stop"}), _check_stop),
+    (frozenset({"objective", "objective_weights", "weightings", "stop"}), _check_stop),
+    (
+        frozenset({"gradients", "networks", "objective", "penalties", "relabelling", "stop", "views", "weightings"}),
+        _check_accumulation,
+    ),
     (frozenset({"objective", "weightings", "penalties"}), _check_probabilities),
     (frozenset({"objective", "networks", "weightings", "penalties"}), _check_scores),
     (frozenset({"objective", "data", "penalties"}), _check_symbols),

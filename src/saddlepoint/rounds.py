@@ -180,6 +180,8 @@ class Term(Record):
 
     reads_scores_as: ClassVar[Meaning | None] = None
     """What a high score must say for the term to make sense; None when either will do."""
+    follows_batch: ClassVar[bool] = False
+    """Whether what it remembers sums up the samples of a turn, which it must then see all at once."""
 
     @property
     def needs(self) -> frozenset[Need]:

@@ -186,7 +186,7 @@ def test_two_backward_passes_and_one_forward_pass() -> None:
 
 def test_gradients_lie_in_memory_as_their_parameters() -> None:
     """Fused optimisers ignore strides: channels-last weights must come with channels-last gradients."""
-    fields = {"networks.normalization.discriminator": "none", "precision": "float32"}
+    fields = {"networks.normalization": {"generator": "none", "discriminator": "none"}, "precision": "float32"}
     recipe = recipe_with(("networks", "dcgan"), {**fields, SLOT: "aw-gan", "gradients.accumulation": 2})
     session = session_of(recipe)
     seen: list[bool] = []

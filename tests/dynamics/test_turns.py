@@ -277,6 +277,12 @@ def test_lazy_of_one_is_plain() -> None:
     assert differing(kept(one), kept(other)) == []
 
 
+def test_lazy_of_weight_0_is_absent() -> None:
+    absent = {"name": "r1", "weight": {"name": "every", "period": 2, "value": 0, "turn": "own"}}
+    one, other = (play(ways(**{"penalties.discriminator": penalties}), 4) for penalties in ([], [absent]))
+    assert differing(weights(one), weights(other)) == []
+
+
 @pytest.mark.parametrize(
     ("fields", "wanted"),
     [
@@ -284,6 +290,7 @@ def test_lazy_of_one_is_plain() -> None:
         ({"turns": "simultaneous", "schedule.discriminator_steps": 2}, "set it to 1, or turns to alternating"),
         ({"turns": "extragradient", "optimizers": "optimistic-adam"}, "optimizers.discriminator: optimistic-adam looks ahead"),
         ({"turns": "extragradient", "penalties.discriminator.0": LAZY}, "would not be extrapolated"),
+        ({"optimizers": "optimistic-adam", "penalties.both.0": LAZY}, "optimistic-adam would take the next step's direction"),
         ({"schedule.discriminator_steps": 2, "penalties.discriminator.0": LAZY}, "the discriminator makes 2 updates in each"),
         ({"slow_weights": {"k": 5, "nested": 7}}, "should be a multiple of k, 5"),
         ({"turns": "extragardient"}, "extragradient"),

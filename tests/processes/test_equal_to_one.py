@@ -70,12 +70,7 @@ CASES: dict[str, dict[str, Any]] = {
         "schedule.generator_batch": 4,
         **weighted("wegan"),
     },
-    "coupled losses, accumulated": {
-        "objective": "softmax",
-        "gradients.accumulation": 2,
-        "penalties.discriminator": ["r1"],
-        "weightings.generator": "wegan",
-    },
+    "coupled losses, penalised": {"objective": "softmax", "penalties.discriminator": ["r1"], "weightings.generator": "wegan"},
     "one decision for the batch": {
         "objective": {"name": "pu-gan", "share": {"name": "linear", "start": 0.1, "end": 1.0, "last": 4}}
     },

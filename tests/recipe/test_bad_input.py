@@ -65,6 +65,32 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ({"optimizers": {"generator": {"lr": {"name": "every", "period": 0, "value": 1}}}}, "optimizers.generator.lr.period", "0"),
     ({"optimizers": {"generator": {"betas": [0.5, 1.5]}}}, "optimizers.generator.betas.1", "1.5 should be less than 1"),
     ({"gradients": {"clip": {"generator": 0}}}, "gradients.clip.generator", "0 should be greater than 0"),
+    (
+        {"data": "8-gaussians", "gradients": {"accumulation": 2}, "objective": "softmax"},
+        "gradients.accumulation",
+        "2: softmax reads the batch as a whole",
+    ),
+    (
+        {"data": "8-gaussians", "gradients": {"accumulation": 2}, "views": ["adaptive-instance-noise"]},
+        "gradients.accumulation",
+        "2: adaptive-instance-noise reads the batch as a whole",
+    ),
+    (
+        {"gradients": {"accumulation": 2}, "networks": {"normalization": {"discriminator": "none"}}},
+        "gradients.accumulation",
+        "batch norm in the generator would be of a part",
+    ),
+    (
+        {
+            "data": "8-gaussians",
+            "objective_weights": {"generator": {"name": "after", "start": 5, "value": 1}},
+            "penalties": {"generator": ["feature-matching"]},
+            "weightings": {"generator": "wegan"},
+            "stop": "equilibrium",
+        },
+        "stop",
+        "which have none where objective_weights.generator is 0; leave one of the two out",
+    ),
     ({"gradients": {"accumulation": 0}}, "gradients.accumulation", "0 should be greater than or equal to 1"),
     ({"schedule": {"updates": 0}}, "schedule.updates", "0 should be greater than or equal to 1"),
     ({"schedule": {"updates": 2.5}}, "schedule.updates", "2.5 should be a valid integer"),

@@ -30,6 +30,7 @@ class BEGAN(Objective):
 
     name: ClassVar[str] = "began"
     reads_scores_as: ClassVar[Meaning | None] = "error"
+    follows_batch: ClassVar[bool] = True
     quantities: ClassVar[tuple[str, ...]] = ("convergence",)
     gives_probability: ClassVar[bool] = False
     bibtex: ClassVar[str] = """@article{berthelot2017began,

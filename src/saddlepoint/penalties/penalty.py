@@ -50,14 +50,16 @@ class Penalty(Term):
 
     @property
     def own_turn(self) -> int | None:
-        """Updates between two turns of its own; None where it is minimised with the loss.
+        """Updates between two turns of its own; None where it is minimised with the loss, or absent.
 
         >>> from saddlepoint.penalties import PENALTIES
         >>> PENALTIES["r1"](weight={"name": "every", "period": 16, "value": 5, "turn": "own"}).own_turn
         16
         """
         weight = self.weight
-        return weight.period if isinstance(weight, Every) and weight.turn == "own" and weight.period > 1 else None
+        if isinstance(weight, Every) and weight.turn == "own" and weight.period > 1 and weight.value > 0:
+            return weight.period
+        return None
 
     @property
     def draws(self) -> bool:

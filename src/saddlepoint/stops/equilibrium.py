@@ -29,6 +29,7 @@ class Equilibrium(Stop):
     needs_probability: ClassVar[bool] = True
     needs_weights: ClassVar[bool] = True
     reads_scores_as: ClassVar[Meaning | None] = "realness"
+    follows_batch: ClassVar[bool] = True
     bibtex: ClassVar[str] = """@article{pantazis2018training,
   title={Training generative adversarial networks with weights},
   author={Pantazis, Yannis and Paul, Dipjyoti and Fasoulakis, Michail and Stylianou, Yannis},

@@ -19,6 +19,7 @@ class Adaptive(View):
     """
 
     reads_scores_as: ClassVar[Meaning | None] = "realness"
+    follows_batch: ClassVar[bool] = True
 
     target: float = Field(default=0.6, ge=-1, le=1, description="the r at which p stays")
     every: int = Field(default=4, ge=1, description="discriminator turns between two changes of p")
