@@ -1,0 +1,48 @@
+"""Why two entries may not stand together, read off what their records declare, not off the recipe's checks."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from saddlepoint.objectives import OBJECTIVES
+from saddlepoint.penalties import PENALTIES
+from saddlepoint.rounds import InputGradient, Record
+from saddlepoint.weightings import WEIGHTINGS
+from tests.composition.covering import Level
+from tests.composition.rows import NOTHING
+
+ROOMS: Mapping[str, Mapping[str, type[Record]]] = {"objective": OBJECTIVES, "penalty": PENALTIES, "weighting": WEIGHTINGS}
+
+
+def record(level: Level) -> Record | None:
+    """The record of an entry, in its default form; None of `nothing` and of a normalisation."""
+    factor, name = level
+    return None if name == NOTHING or factor not in ROOMS else ROOMS[factor][name]()
+
+
+def _probability(one: Level, other: Level) -> bool:
+    """A weighting that reads probabilities, and an objective whose scores are none."""
+    first, second = record(one), record(other)
+    return getattr(second, "needs_probability", False) and not getattr(first, "gives_probability", True)
+
+
+def _single_gradients(one: Level, other: Level) -> bool:
+    """A gradient at single images, and a normalisation that mixes a batch."""
+    penalty = record(one)
+    needs = getattr(penalty, "needs", frozenset())
+    return other == ("normalization", "batch") and any(isinstance(need, InputGradient) for need in needs)
+
+
+REASONS: Mapping[str, Callable[[Level, Level], bool]] = {
+    "needs scores that are probabilities": _probability,
+    "gradients of single images": _single_gradients,
+}
+
+
+def reasons(one: Level, other: Level) -> tuple[str, ...]:
+    """The reasons that hold of two entries, in either order."""
+
+    def holding() -> Iterator[str]:
+        for reason, holds in REASONS.items():
+            if holds(one, other) or holds(other, one):
+                yield reason
+
+    return tuple(holding())

@@ -1,0 +1,76 @@
+"""Any objective, penalty, weighting, normalisation and view combine, in four modes, or are refused by what they declare."""
+
+from collections.abc import Mapping
+
+import pytest
+import torch
+
+from saddlepoint.recipe import Recipe
+from saddlepoint.training.session import Session
+from tests.composition.covering import Level, covered, pairs
+from tests.composition.reasons import reasons
+from tests.composition.rows import FACTORS, described, named, refusal, rows
+from tests.processes.games import farthest, play, play_alone
+from tests.processes.group import Group
+from tests.replicas.games import everything, played, too_far
+
+UPDATES = 3
+MOST = 1e-10
+
+LEVELS: list[tuple[Level, Level]] = list(pairs(FACTORS))
+ALLOWED = [pair for pair in LEVELS if not refusal(*pair)]
+REFUSED = [pair for pair in LEVELS if refusal(*pair)]
+
+
+def test_every_allowed_pair_stands_in_a_row_and_no_refused_one() -> None:
+    held = {pair for row in rows() for pair in covered(row)}
+    assert held == set(ALLOWED)
+    assert {len(row) for row in rows()} == {len(FACTORS)}
+
+
+def test_the_refused_pairs_are_those_that_the_declarations_explain() -> None:
+    explained = {pair: reasons(*pair) for pair in LEVELS}
+    assert {pair for pair, why in explained.items() if why} == set(REFUSED)
+
+
+@pytest.mark.parametrize("pair", REFUSED, ids=lambda pair: " ".join(entry for _, entry in pair))
+def test_a_refusal_is_one_line(pair: tuple[Level, Level]) -> None:
+    (line,) = refusal(*pair)
+    assert "\n" not in line
+    field, _, rest = line.partition(": ")
+    assert field.split(".")[0] in ("objective", "penalties", "weightings", "networks", "views", "schedule")
+    assert rest
+
+
+def lone(row: Mapping[str, str]) -> Recipe:
+    return Recipe.from_mapping(described(row))
+
+
+def beside(row: Mapping[str, str], **more: object) -> Session:
+    """The row's games of several replicas, the first of which is the lone one."""
+    recipe = Recipe.from_mapping(described(row) | {"seed": 0, "seeds": [3, 11]} | more)
+    return Session(recipe, recipe.data.open())
+
+
+@pytest.mark.parametrize("row", rows(), ids=named)
+def test_a_row_trains_in_four_modes(row: Mapping[str, str], pair: Group) -> None:
+    """Alone, side by side, by two processes, and side by side with rates that differ: what the first replica does is the same."""
+    recipe = lone(row)
+    session = Session(recipe, recipe.data.open())
+    before = everything(session)
+    records = played(session, UPDATES)
+    after = everything(session)
+    assert all(bool(torch.isfinite(tensor).all()) for tensor in [*after.values(), *records.values()])
+    moved = {name.partition("/")[0] for name, tensor in before.items() if not torch.equal(tensor, after[name])}
+    assert {"generator", "discriminator", "average"} <= moved
+
+    for more in ({}, {"vary": {"how": "zip", "fields": {"optimizers.generator.lr": [1e-2, 3e-2]}}}):
+        stacked = beside(row, **more)
+        played(stacked, UPDATES)
+        rows_of = {name: tensor[:1] for name, tensor in everything(stacked).items() if "optimizer" not in name}
+        assert too_far(rows_of, [{name: after[name] for name in rows_of}], MOST) == {}
+
+    alone = play_alone(described(row), UPDATES)
+    for answer in pair(play, described(row), UPDATES):
+        assert not isinstance(answer, Exception), answer
+        assert farthest(answer, alone) < MOST
