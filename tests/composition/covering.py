@@ -41,7 +41,10 @@ def covering(factors: Mapping[str, Sequence[str]], allowed: Callable[[Level, Lev
 
 
 def _completed(
-    begun: Row, factors: Mapping[str, Sequence[str]], allowed: Callable[[Level, Level], bool], missing: Mapping[object, None]
+    begun: Row,
+    factors: Mapping[str, Sequence[str]],
+    allowed: Callable[[Level, Level], bool],
+    missing: Mapping[tuple[Level, Level], object],
 ) -> Row:
     row = begun
     for factor, entries in factors.items():

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.penalties import PENALTIES
-from saddlepoint.rounds import InputGradient, Record
+from saddlepoint.rounds import InputGradient, Record, Term
 from saddlepoint.weightings import WEIGHTINGS
 from tests.composition.covering import Level
 from tests.composition.rows import NOTHING
@@ -27,8 +27,8 @@ def _probability(one: Level, other: Level) -> bool:
 def _single_gradients(one: Level, other: Level) -> bool:
     """A gradient at single images, and a normalisation that mixes a batch."""
     penalty = record(one)
-    needs = getattr(penalty, "needs", frozenset())
-    return other == ("normalization", "batch") and any(isinstance(need, InputGradient) for need in needs)
+    takes = isinstance(penalty, Term) and any(isinstance(need, InputGradient) for need in penalty.needs)
+    return takes and other == ("normalization", "batch")
 
 
 REASONS: Mapping[str, Callable[[Level, Level], bool]] = {

@@ -35,7 +35,7 @@ def described(row: Mapping[str, str]) -> dict[str, Any]:
             "latent": 3,
             "width": 6,
             "depth": 2,
-            "normalization": {player: row["normalization"] for player in ("generator", "discriminator")},
+            "normalization": dict.fromkeys(("generator", "discriminator"), row["normalization"]),
         },
         "objective": row["objective"],
         "optimizers": {"name": "sgd", "lr": 1e-2, "momentum": 0.5},
