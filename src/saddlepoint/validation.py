@@ -437,7 +437,7 @@ def _strange_values(value: object, address: Address) -> Iterator[Problem]:
                 yield from _strange_values(item, (*address, key))
             else:
                 yield Problem(address, f"{shown(key)} is not the name of a field; names are text")
-    elif isinstance(value, list | tuple):
+    elif isinstance(value, list | tuple | range):
         for number, item in enumerate(value):
             yield from _strange_values(item, (*address, number))
     elif isinstance(value, str):

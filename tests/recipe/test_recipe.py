@@ -374,3 +374,8 @@ def test_whatever_is_right_comes_back_from_yaml_unchanged(raw: dict[str, Any]) -
     recipe = Recipe.from_mapping(raw)
     assert read_back(recipe) == recipe
     assert read_back(recipe).digest() == recipe.digest()
+
+
+def test_a_python_range_is_seeds_too() -> None:
+    assert load({"seeds": range(3, 9, 2)}).seeds == (3, 5, 7)
+    assert load("wegan", {"seeds": range(3)}).to_mapping()["seeds"] == "0..2"
