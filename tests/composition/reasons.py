@@ -2,20 +2,30 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
+from saddlepoint.networks.normalization import Normalization
+from saddlepoint.networks.normalizations import CHOICES
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.penalties import PENALTIES
-from saddlepoint.rounds import InputGradient, Record, Term
+from saddlepoint.penalties.penalty import Penalty
+from saddlepoint.rounds import InputGradient, Record
+from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS
 from tests.composition.covering import Level
 from tests.composition.rows import NOTHING
 
-ROOMS: Mapping[str, Mapping[str, type[Record]]] = {"objective": OBJECTIVES, "penalty": PENALTIES, "weighting": WEIGHTINGS}
+ROOMS: Mapping[str, Mapping[str, type[Record]]] = {
+    "objective": OBJECTIVES,
+    "penalty": PENALTIES,
+    "weighting": WEIGHTINGS,
+    "normalization": CHOICES,
+    "view": VIEWS,
+}
 
 
 def record(level: Level) -> Record | None:
-    """The record of an entry, in its default form; None of `nothing` and of a normalisation."""
+    """The record of an entry, in its default form; None of `nothing`."""
     factor, name = level
-    return None if name == NOTHING or factor not in ROOMS else ROOMS[factor][name]()
+    return None if name == NOTHING else ROOMS[factor][name]()
 
 
 def _probability(one: Level, other: Level) -> bool:
@@ -26,9 +36,9 @@ def _probability(one: Level, other: Level) -> bool:
 
 def _single_gradients(one: Level, other: Level) -> bool:
     """A gradient at single images, and a normalisation that mixes a batch."""
-    penalty = record(one)
-    takes = isinstance(penalty, Term) and any(isinstance(need, InputGradient) for need in penalty.needs)
-    return takes and other == ("normalization", "batch")
+    penalty, normalization = record(one), record(other)
+    takes = isinstance(penalty, Penalty) and any(isinstance(need, InputGradient) for need in penalty.needs)
+    return takes and isinstance(normalization, Normalization) and normalization.couples_batch("discriminator")
 
 
 REASONS: Mapping[str, Callable[[Level, Level], bool]] = {

@@ -5,11 +5,14 @@ from collections.abc import Mapping
 from typing import Any, get_args
 
 from saddlepoint.errors import InputError
-from saddlepoint.networks.layers import NormalizationName
+from saddlepoint.networks.normalizations import CHOICES
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.penalties import PENALTIES
-from saddlepoint.recipe import Recipe
+from saddlepoint.recipe import load
+from saddlepoint.rounds import Mover
+from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS
+from tests.battery.games import Method, asked_by, slots_of
 from tests.composition.covering import Level, Row, covering
 
 NOTHING = "nothing"
@@ -17,45 +20,54 @@ FACTORS: dict[str, tuple[str, ...]] = {
     "objective": tuple(OBJECTIVES),
     "penalty": (NOTHING, *PENALTIES),
     "weighting": (NOTHING, *WEIGHTINGS),
-    "normalization": ("none", *(name for name in get_args(NormalizationName) if name != "none")),
+    "normalization": ("none", *(name for name in CHOICES if name != "none")),
+    "view": (NOTHING, *VIEWS),
 }
 # The entry of each factor that stands beside a pair when only the pair is asked about.
-PLAIN: Row = {"objective": "vanilla", "penalty": NOTHING, "weighting": NOTHING, "normalization": "none"}
+PLAIN: Row = {"objective": "vanilla", "penalty": NOTHING, "weighting": NOTHING, "normalization": "none", "view": NOTHING}
+ROOMS = {"objective": "objectives", "penalty": "penalties", "weighting": "weightings", "view": "views"}
 
+# Images of 8 px, so that views have something to turn; plain descent, so that rounding stays rounding.
+BASE: dict[str, Any] = {
+    "data": {"name": "digits", "resolution": 8},
+    "networks": {"family": "mlp", "latent": 3, "width": 6, "depth": 2},
+    "optimizers": {"name": "sgd", "lr": 1e-2, "momentum": 0.5},
+    "schedule": {"updates": 10, "batch": 8},
+    "precision": "float64",
+    "average": {"decay": 0.9},
+    "seed": 3,
+}
+CONVOLUTIONS = {"family": "dcgan", "latent": 3, "width": 4}
 # So that an entry does something within three updates.
 AWAKE: Mapping[str, Mapping[str, Any]] = {"sdp": {"weight": 0.1, "k": 3}}
 
 
 def described(row: Mapping[str, str]) -> dict[str, Any]:
-    """A row as a recipe: images of 8 px, so that views have something to turn; plain descent, so that rounding stays rounding."""
-    raw: dict[str, Any] = {
-        "data": {"name": "digits", "resolution": 8},
-        "networks": {
-            "family": "mlp",
-            "latent": 3,
-            "width": 6,
-            "depth": 2,
-            "normalization": dict.fromkeys(("generator", "discriminator"), row["normalization"]),
-        },
-        "objective": row["objective"],
-        "optimizers": {"name": "sgd", "lr": 1e-2, "momentum": 0.5},
-        "schedule": {"updates": 10, "batch": 8},
-        "precision": "float64",
-        "average": {"decay": 0.9},
-        "seed": 3,
-    }
-    if row["penalty"] != NOTHING:
-        raw["penalties"] = {"both": [{"name": row["penalty"], **AWAKE.get(row["penalty"], {})}]}
-    if row["weighting"] != NOTHING:
-        raw["weightings"] = {"generator": row["weighting"]}
-    return raw
+    """A row as a recipe, each entry wherever it may stand, with what it declares to ask for."""
+    return load(BASE, fields_of(row)).to_mapping()
+
+
+def fields_of(row: Mapping[str, str]) -> dict[str, Any]:
+    """What a row changes in the base recipe."""
+    normalization = CHOICES[row["normalization"]]()
+    fields: dict[str, Any] = {} if normalization.not_of_vectors is None else {"networks": CONVOLUTIONS}
+    for factor, room in ROOMS.items():
+        name = row[factor]
+        if name == NOTHING:
+            continue
+        method: Method = (room, name)
+        if factor != "view":  # the base recipe is of images already
+            fields |= asked_by(method)
+        fields |= {slot: {"name": name, **AWAKE.get(name, {})} for slot in slots_of(method)}
+    players = [player for player in get_args(Mover) if player not in normalization.refuses]
+    return fields | {f"networks.normalization.{player}": row["normalization"] for player in players}
 
 
 @functools.cache
 def refusal(*levels: Level) -> tuple[str, ...]:
     """What the recipe's checks say of entries beside the plain ones; nothing when they may stand together."""
     try:
-        Recipe.from_mapping(described(PLAIN | dict(levels)))
+        described(PLAIN | dict(levels))
     except InputError as error:
         return tuple(error.problems)
     return ()
