@@ -5,9 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from saddlepoint.networks.normalization import Normalization
 from saddlepoint.networks.normalizations import CHOICES
 from saddlepoint.objectives import OBJECTIVES
+from saddlepoint.objectives.objective import Objective
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.penalties.penalty import Penalty
-from saddlepoint.rounds import InputGradient, Record
+from saddlepoint.rounds import InputGradient, Record, Term
 from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS
 from tests.composition.covering import Level
@@ -41,9 +42,18 @@ def _single_gradients(one: Level, other: Level) -> bool:
     return takes and isinstance(normalization, Normalization) and normalization.couples_batch("discriminator")
 
 
+def _meaning(one: Level, other: Level) -> bool:
+    """A score that says how real, read by what takes it for an error, or the other way round."""
+    objective, reader = record(one), record(other)
+    if not isinstance(objective, Objective) or not isinstance(reader, Term) or isinstance(reader, Objective):
+        return False
+    return reader.reads_scores_as not in (None, objective.reads_scores_as)
+
+
 REASONS: Mapping[str, Callable[[Level, Level], bool]] = {
     "needs scores that are probabilities": _probability,
     "gradients of single images": _single_gradients,
+    "what a score means": _meaning,
 }
 
 

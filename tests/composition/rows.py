@@ -1,15 +1,17 @@
 """The factors of a composition, a row of them as a tiny recipe, and what the recipe's checks say of a pair."""
 
+import copy
 import functools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
 from saddlepoint.errors import InputError
 from saddlepoint.networks.normalizations import CHOICES
 from saddlepoint.objectives import OBJECTIVES
+from saddlepoint.overrides import set_value
 from saddlepoint.penalties import PENALTIES
-from saddlepoint.recipe import load
-from saddlepoint.rounds import Mover
+from saddlepoint.recipe import Recipe
+from saddlepoint.rounds import Meaning, Mover
 from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS
 from tests.battery.games import Method, asked_by, slots_of
@@ -37,27 +39,40 @@ BASE: dict[str, Any] = {
     "average": {"decay": 0.9},
     "seed": 3,
 }
-CONVOLUTIONS = {"family": "dcgan", "latent": 3, "width": 4}
-# So that an entry does something within three updates.
-AWAKE: Mapping[str, Mapping[str, Any]] = {"sdp": {"weight": 0.1, "k": 3}}
+# By what an objective takes a score for, and whether the normalisation has a meaning for vectors.
+NETWORKS: Mapping[tuple[Meaning | None, bool], Mapping[str, Any]] = {
+    ("realness", True): {},
+    ("realness", False): {"networks": {"family": "dcgan", "latent": 3, "width": 4}},
+    ("error", True): {"networks": {**BASE["networks"], "family": "mlp-autoencoder", "code": 3}},
+    ("error", False): {"networks": {"family": "autoencoder", "latent": 3, "width": 4}, "data.resolution": 16},
+}
+# So that an entry does something within three updates; a weight that is given is for scores of any scale.
+AWAKE: Mapping[str, Mapping[str, Any]] = {name: {"weight": 0.1} for name in PENALTIES} | {
+    "sdp": {"weight": 0.1, "k": 3},
+    "top-k": {"gamma": 0.6, "period": 1},
+}
 
 
 def described(row: Mapping[str, str]) -> dict[str, Any]:
     """A row as a recipe, each entry wherever it may stand, with what it declares to ask for."""
-    return load(BASE, fields_of(row)).to_mapping()
+    raw = copy.deepcopy(BASE)
+    for field, value in fields_of(row).items():
+        parts = (int(part) if part.isdecimal() else part for part in field.split("."))
+        set_value(raw, tuple(parts), copy.deepcopy(value))
+    return Recipe.from_mapping(raw).to_mapping()
 
 
 def fields_of(row: Mapping[str, str]) -> dict[str, Any]:
     """What a row changes in the base recipe."""
     normalization = CHOICES[row["normalization"]]()
-    fields: dict[str, Any] = {} if normalization.not_of_vectors is None else {"networks": CONVOLUTIONS}
+    fields = dict(NETWORKS[OBJECTIVES[row["objective"]].reads_scores_as, normalization.not_of_vectors is None])
     for factor, room in ROOMS.items():
         name = row[factor]
         if name == NOTHING:
             continue
         method: Method = (room, name)
-        if factor != "view":  # the base recipe is of images already
-            fields |= asked_by(method)
+        # The base recipe is of images already, and the row says which objective.
+        fields |= {field: value for field, value in asked_by(method).items() if field not in ("data", "networks", "objective")}
         fields |= {slot: {"name": name, **AWAKE.get(name, {})} for slot in slots_of(method)}
     players = [player for player in get_args(Mover) if player not in normalization.refuses]
     return fields | {f"networks.normalization.{player}": row["normalization"] for player in players}
@@ -79,6 +94,6 @@ def rows() -> tuple[Row, ...]:
     return tuple(covering(FACTORS, lambda one, other: not refusal(one, other)))
 
 
-def named(row: Mapping[str, str]) -> str:
-    """A row in words."""
-    return " ".join(entry for entry in row.values())
+def rows_of(objective: str) -> Iterator[Row]:
+    """The rows in which an objective stands."""
+    return (row for row in rows() if row["objective"] == objective)
