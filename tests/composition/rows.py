@@ -10,7 +10,7 @@ from saddlepoint.networks.normalizations import CHOICES
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.overrides import set_value
 from saddlepoint.penalties import PENALTIES
-from saddlepoint.recipe import Recipe
+from saddlepoint.recipe import WEIGHED, Recipe
 from saddlepoint.rounds import Meaning, Mover
 from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS
@@ -73,9 +73,16 @@ def fields_of(row: Mapping[str, str]) -> dict[str, Any]:
         method: Method = (room, name)
         # The base recipe is of images already, and the row says which objective.
         fields |= {field: value for field, value in asked_by(method).items() if field not in ("data", "networks", "objective")}
-        fields |= {slot: {"name": name, **AWAKE.get(name, {})} for slot in slots_of(method)}
+        slots = [slot for slot in slots_of(method) if slot not in unweighed(row["objective"])]
+        fields |= {slot: {"name": name, **AWAKE.get(name, {})} for slot in slots}
     players = [player for player in get_args(Mover) if player not in normalization.refuses]
     return fields | {f"networks.normalization.{player}": row["normalization"] for player in players}
+
+
+def unweighed(objective: str) -> set[str]:
+    """Where no weighting can stand, since the objective has no losses of that side."""
+    carries = OBJECTIVES[objective].carries
+    return {f"weightings.{field}" for field, (player, side) in WEIGHED.items() if side not in carries[player]}
 
 
 @functools.cache
