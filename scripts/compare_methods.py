@@ -1,6 +1,6 @@
 """Write docs/comparison.md: for each method what ours gives beside the value worked out by hand, and who else has it.
 
-    python -m scripts.compare_methods
+python -m scripts.compare_methods
 """
 
 from pathlib import Path
@@ -17,7 +17,8 @@ Written by `python -m scripts.compare_methods`; a test holds that this page is w
 
 ## What a method gives on a few small tensors
 
-The third column is the formula of the paper, worked out by hand; the fourth is what the function of this package gave when the page was written.
+The third column is the formula of the paper, worked out by hand; the fourth is what the function of this package gave when the page
+was written.
 
 | method | asked | worked out | ours |
 | --- | --- | --- | --- |
@@ -26,8 +27,9 @@ The third column is the formula of the paper, worked out by hand; the fourth is 
 SECOND = f"""
 ## Who has it
 
-Public libraries of many GAN methods at their newest commits as of {LOOKED_AT}: the file in which a method stands. A method that is missing in a column was not found by its name, its formula or its paper in that
-repository. What stands in a repository of one paper is not listed. No value was taken from these libraries: the question is only who has a method.
+Public libraries of many GAN methods at their newest commits as of {LOOKED_AT}: the file in which a method stands. A method
+that is missing in a column was not found there by its name or its paper. What stands in a repository of one paper is not listed. No value
+was taken from these libraries: the question is only who has a method.
 """
 
 

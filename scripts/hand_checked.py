@@ -7,10 +7,19 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from saddlepoint.combiners.aw_gan import AwGAN
+from saddlepoint.combiners.combiner import Products
+from saddlepoint.networks.minibatch import MINIBATCH
+from saddlepoint.networks.normalization import Making
+from saddlepoint.networks.normalizations import NORMALIZATIONS
 from saddlepoint.objectives import OBJECTIVES
+from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.penalties import PENALTIES
-from saddlepoint.rounds import Round, Sides
-from saddlepoint.weightings import WEIGHTINGS
+from saddlepoint.recipe import load
+from saddlepoint.rounds import EMPTY, Round, Sides
+from saddlepoint.training.session import Session
+from saddlepoint.views import VIEWS
+from saddlepoint.weightings import RELABELLINGS, WEIGHTINGS
 
 Numbers = float | Sequence[float]
 
@@ -69,7 +78,73 @@ def _penalty(
         penalty = PENALTIES[name](**fields)
         images = [torch.tensor(side, dtype=torch.float64) for side in (real, fake)]
         round = Round.of(real=images[0], fake=images[1], discriminator=discriminator, features=features)
-        return penalty(round, penalty.initial_state(()))
+        return penalty(round, EMPTY)
+
+    return ours
+
+
+def _matrix(*rows: Sequence[float]) -> torch.nn.Linear:
+    """A linear critic of one output a row, without bias."""
+    layer = torch.nn.Linear(len(rows[0]), len(rows), bias=False, dtype=torch.float64)
+    layer.weight.data.copy_(torch.tensor(rows))
+    return layer
+
+
+def _stepped(name: str, gradient: float, steps: int, **fields: Any) -> Callable[[], Tensor]:
+    """A number that starts at 0, after some steps along a constant gradient."""
+
+    def ours() -> Tensor:
+        number = torch.nn.Parameter(torch.zeros(1, dtype=torch.float64))
+        optimizer = OPTIMIZERS[name](**fields).build({"number": number}, fused=False)
+        for _ in range(steps):
+            number.grad = torch.full_like(number, gradient)
+            optimizer.step()
+        return number.detach().squeeze()
+
+    return ours
+
+
+def _radius(updates: int, **fields: Any) -> Callable[[], Tensor]:
+    """The distance from the equilibrium of the bilinear game that starts at (1, 1), steps of .1, over that of the start."""
+
+    def ours() -> Tensor:
+        game = {"data": "dirac", "networks": "dirac", "objective": "wasserstein", "optimizers": {"name": "sgd", "lr": 0.1}}
+        recipe = load({**game, "precision": "float64", "average": {"decay": 0}, **fields})
+        session = Session(recipe, recipe.data.open())
+        for _ in range(updates):
+            session.trainer.update()
+        numbers = [
+            parameter.detach().flatten() for player in session.game.players.values() for parameter in player.parameters.values()
+        ]
+        return torch.cat(numbers).norm() / math.sqrt(2)
+
+    return ours
+
+
+def _appended(name: str, x: Sequence[Sequence[float]], **fields: Any) -> Callable[[], Tensor]:
+    """What a layer that looks at the batch appends to the first sample, its kernels at 1 and its shifts at 0."""
+
+    def ours() -> Tensor:
+        features = torch.tensor(x, dtype=torch.float64)
+        made = MINIBATCH[name](**fields).layer((features.shape[-1],), Making((), torch.device("cpu"), torch.float64))
+        for which, parameter in made.named_parameters():
+            parameter.data.fill_(0.0 if "bias" in which or "scale" in which else 1.0)
+        out: Tensor = made(features)
+        return out[0, features.shape[-1] :]
+
+    return ours
+
+
+def _between(name: str, x: Tensor) -> Callable[[], Tensor]:
+    """What stands between a layer and its activation, on `x` of C channels, with its gains at 1 and shifts at 0."""
+
+    def ours() -> Tensor:
+        making = Making((), torch.device("cpu"), torch.float64)
+        norm = NORMALIZATIONS[name]().between("generator", x.shape[1], making)
+        assert norm is not None
+        for which, parameter in norm.named_parameters():
+            parameter.data.fill_(1.0 if which.endswith("weight") else 0.0)
+        return norm(x)[0].flatten()
 
     return ours
 
@@ -88,8 +163,16 @@ QUESTIONS: tuple[Question, ...] = (
     Question("lsgan", "D's loss at all scores 1/2, targets 0 and 1", "1/4", 0.25, _discriminator("lsgan", (0.5,), (0.5,))),
     Question("hinge", "D's loss at all scores 0", "2", 2.0, _discriminator("hinge", ZEROS, ZEROS)),
     Question("hinge", "G's at 0", "0", 0.0, _generator("hinge", ZEROS, ZEROS)),
-    Question("wasserstein", "D's loss, reals 1 and 3, fakes 0 and -2", "-1 - 2", -3.0, _discriminator("wasserstein", (1, 3), (0, -2))),
-    Question("softmax", "D's loss, four equal reals, four equal fakes", "ln 8", math.log(8), _discriminator("softmax", (1,) * 4, (1,) * 4)),
+    Question(
+        "wasserstein", "D's loss, reals 1 and 3, fakes 0 and -2", "-1 - 2", -3.0, _discriminator("wasserstein", (1, 3), (0, -2))
+    ),
+    Question(
+        "softmax",
+        "D's loss, four equal reals, four equal fakes",
+        "ln 8",
+        math.log(8),
+        _discriminator("softmax", (1,) * 4, (1,) * 4),
+    ),
     Question("softmax", "G's, the same", "ln 8", math.log(8), _generator("softmax", (1,) * 4, (1,) * 4)),
     Question(
         "softmax",
@@ -105,7 +188,13 @@ QUESTIONS: tuple[Question, ...] = (
         -0.9 * math.log(0.9) - 0.1 * math.log(0.1),
         _discriminator("one-sided-label-smoothing", (math.log(9),), (-800,)),
     ),
-    Question("f-gan", "D's loss of the KL form at the optimal score 1 of equal densities", "-1 + e^0", 0.0, _discriminator("f-gan", (1,), (1,))),
+    Question(
+        "f-gan",
+        "D's loss of the KL form at the optimal score 1 of equal densities",
+        "-1 + e^0",
+        0.0,
+        _discriminator("f-gan", (1,), (1,)),
+    ),
     Question(
         "f-gan",
         "D's loss of the Pearson form, real 2, fake 2",
@@ -114,7 +203,13 @@ QUESTIONS: tuple[Question, ...] = (
         _discriminator("f-gan", (2,), (2,), divergence="pearson"),
     ),
     Question("relativistic", "D's loss at equal scores", "ln 2", LN2, _discriminator("relativistic", (3, 3), (3, 3))),
-    Question("relativistic-average", "D's of RaSGAN at equal scores", "2 ln 2", 2 * LN2, _discriminator("relativistic-average", (3, 3), (3, 3))),
+    Question(
+        "relativistic-average",
+        "D's of RaSGAN at equal scores",
+        "2 ln 2",
+        2 * LN2,
+        _discriminator("relativistic-average", (3, 3), (3, 3)),
+    ),
     Question(
         "relativistic-average",
         "D's of RaLSGAN at equal scores",
@@ -166,6 +261,124 @@ QUESTIONS: tuple[Question, ...] = (
             terms="score",
         ),
     ),
+    Question(
+        "orthogonal",
+        "rows (3, 0) and (1/2, 1)",
+        "2 x 1.5^2",
+        4.5,
+        _penalty("orthogonal", discriminator=_matrix((3.0, 0.0), (0.5, 1.0))),
+    ),
+    Question(
+        "historical-averaging", "at the first turn", "0", 0.0, _penalty("historical-averaging", discriminator=_matrix((3.0, 0.0)))
+    ),
     Question("wegan", "eta 1/4, D = 0 and 1", "2 x (1/5, 4/5)", (0.4, 1.6), _weights("wegan", 0, 1, eta=0.25, squash="identity")),
     Question("importance", "scores 0 and ln 3", "2 x (1/4, 3/4)", (0.5, 1.5), _weights("importance", 0, math.log(3))),
+    Question(
+        "top-k",
+        "the 2 best of scores .1, 3, 2, -1, k halved after 1,000 rounds",
+        "4 x (0, 1/2, 1/2, 0)",
+        (0.0, 2.0, 2.0, 0.0),
+        lambda: (top := WEIGHTINGS["top-k"](gamma=0.5, nu=0.25))(_scores(0.1, 3, 2, -1), top.scheduled({"generator": 1000})),
+    ),
+    Question(
+        "fake-can-be-real",
+        "which 2 of the scores .1, -3, 2, -1 count as real",
+        "the lowest",
+        (0.0, 1.0, 0.0, 1.0),
+        lambda: RELABELLINGS["fake-can-be-real"]()(_scores(0.1, -3, 2, -1), torch.tensor(2)).double(),
+    ),
+    Question(
+        "began",
+        "D's loss at errors .4 and .3, k = .5",
+        ".4 - .5 x .3",
+        0.25,
+        lambda: _total(
+            OBJECTIVES["began"]().discriminator(
+                Sides(_scores(0.4), _scores(0.3)), {"k": torch.tensor(0.5), "real": torch.tensor(0.0)}
+            )
+        ),
+    ),
+    Question(
+        "aw-gan",
+        "weights of the gradients of norms 2 and 1, product -1, reals judged badly, eps 0",
+        "1/2, and 1 / (1^2 x 2)",
+        (0.5, 0.5),
+        lambda: torch.stack(
+            AwGAN(epsilon=0.0)(
+                Products(real=torch.tensor(4.0), fake=torch.tensor(1.0), between=torch.tensor(-1.0)),
+                {"real": torch.tensor(0.3), "fake": torch.tensor(0.6)},
+            )
+        ),
+    ),
+    Question(
+        "instance-noise",
+        "the standard deviation at the start and at the end, .1 over updates 0 to 4",
+        ".1, 0",
+        (0.1, 0.0),
+        lambda: torch.tensor(
+            [float(VIEWS["instance-noise"](sigma={"name": "linear", "start": 0.1, "last": 4}).sigma(t)) for t in (0, 4)]
+        ),
+    ),
+    Question("sgd", "two steps of .1 along 3", "-.6", -0.6, _stepped("sgd", 3.0, 2, lr=0.1)),
+    Question("adam", "two steps of .1 along 3", "-.2", -0.2, _stepped("adam", 3.0, 2, lr=0.1, eps=1e-300)),
+    Question(
+        "optimistic-mirror-descent",
+        "two steps of .1 along 3",
+        "-2 x .3 - .3",
+        -0.9,
+        _stepped("optimistic-mirror-descent", 3.0, 2, lr=0.1),
+    ),
+    Question(
+        "optimistic-adam", "two steps of .1 along 3", "-.2 - .1", -0.3, _stepped("optimistic-adam", 3.0, 2, lr=0.1, eps=1e-300)
+    ),
+    Question(
+        "weight-clipping",
+        "(-1, .25, 3) within 1/2",
+        "(-1/2, 1/4, 1/2)",
+        (-0.5, 0.25, 0.5),
+        lambda: _clipped(-1.0, 0.25, 3.0),
+    ),
+    Question(
+        "simultaneous",
+        "growth of the radius of the bilinear game in 100 rounds",
+        "1.01^50",
+        1.01**50,
+        _radius(100, turns="simultaneous"),
+    ),
+    Question(
+        "extragradient",
+        "the same",
+        "|1 - .1 i - .01|^100",
+        abs(1 - 0.1j - 0.01) ** 100,
+        _radius(100, turns="extragradient"),
+    ),
+    Question(
+        "lookahead",
+        "the same, simultaneous, k = 5, alpha = 1/2",
+        "|1/2 + (1 - .1 i)^5 / 2|^20",
+        abs(0.5 + 0.5 * (1 - 0.1j) ** 5) ** 20,
+        _radius(100, turns="simultaneous", slow_weights={"name": "lookahead", "k": 5, "alpha": 0.5}),
+    ),
+    Question(
+        "minibatch-discrimination",
+        "four equal samples, two kernels, no shift",
+        "the 3 others, e^0 each",
+        (3.0, 3.0),
+        _appended("minibatch-discrimination", ((2.0,),) * 4, kernels=2),
+    ),
+    Question(
+        "minibatch-stddev",
+        "a group of 0, 1, 0, 1",
+        "1/2",
+        (0.5,),
+        _appended("minibatch-stddev", ((0.0,), (1.0,), (0.0,), (1.0,))),
+    ),
+    Question("batch", "values 0 and 2 of one channel", "-1, of the first", (-1.0,), _between("batch", _scores(0, 2).reshape(2, 1))),
+    Question("layer", "one sample of the channels 0 and 2", "-1, 1", (-1.0, 1.0), _between("layer", _scores(0, 2).reshape(1, 2))),
 )
+
+
+def _clipped(*numbers: float) -> Tensor:
+    weight = torch.nn.Parameter(_scores(*numbers))
+    PROJECTIONS["weight-clipping"](bound=0.5)({"weight": weight})
+    return weight.detach()

@@ -25,7 +25,9 @@ PEERS = (
         "torchgan/torchgan",
         "fe86d7c",
         "2020-09-02",
-        _all_in("torchgan/losses/functional.py", "vanilla", "one-sided-label-smoothing", "lsgan", "wasserstein", "wgan-gp", "dragan")
+        _all_in(
+            "torchgan/losses/functional.py", "vanilla", "one-sided-label-smoothing", "lsgan", "wasserstein", "wgan-gp", "dragan"
+        )
         | {
             "weight-clipping": "torchgan/losses/wasserstein.py",
             "began": "torchgan/losses/boundaryequilibrium.py",
