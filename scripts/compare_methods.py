@@ -5,7 +5,7 @@ python -m scripts.compare_methods
 
 from pathlib import Path
 
-from saddlepoint.methods import registered
+from saddlepoint.methods import parts_of_networks, registered
 from scripts.hand_checked import QUESTIONS, Question
 from scripts.peers import LOOKED_AT, PEERS
 
@@ -27,8 +27,8 @@ was written.
 SECOND = f"""
 ## Who has it
 
-Public libraries of many GAN methods at their newest commits as of {LOOKED_AT}: the file in which a method stands. A method
-that is missing in a column was not found there by its name or its paper. What stands in a repository of one paper is not listed. No value
+Public libraries of many GAN methods at their newest commits as of {LOOKED_AT}: the file in which a method stands. A method that is
+missing in a column was not found there by its name or its paper. What stands in a repository of one paper is not listed. No value
 was taken from these libraries: the question is only who has a method.
 """
 
@@ -50,7 +50,7 @@ def _shown(numbers: object) -> str:
 
 
 def _peers() -> list[str]:
-    names = [entry.name for entry in registered()]
+    names = [entry.name for entry in registered() + parts_of_networks()]
     lines = [f"| method | {' | '.join(f'[{peer.repository}](https://github.com/{peer.repository})' for peer in PEERS)} |"]
     lines += ["| --- |" + " --- |" * len(PEERS)]
     lines += [f"| newest commit | {' | '.join(f'{peer.commit}, {peer.date}' for peer in PEERS)} |"]

@@ -16,7 +16,7 @@ from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import load
-from saddlepoint.rounds import EMPTY, Round, Sides
+from saddlepoint.rounds import Round, Sides
 from saddlepoint.training.session import Session
 from saddlepoint.views import VIEWS
 from saddlepoint.weightings import RELABELLINGS, WEIGHTINGS
@@ -67,9 +67,10 @@ def _linear(x: Tensor) -> Tensor:
 def _penalty(
     name: str,
     discriminator: Callable[[Tensor], Tensor] = _linear,
-    real: Sequence[Sequence[float]] = ((0.0, 0.0), (1.0, 2.0)),
-    fake: Sequence[Sequence[float]] = ((2.0, 1.0), (-1.0, 0.0)),
+    real: Sequence[Any] = ((0.0, 0.0), (1.0, 2.0)),
+    fake: Sequence[Any] = ((2.0, 1.0), (-1.0, 0.0)),
     features: Callable[[Tensor], Mapping[str, Tensor]] | None = None,
+    generator: Callable[[Tensor], Tensor] | None = None,
     **fields: Any,
 ) -> Callable[[], Tensor]:
     """A penalty without its weight."""
@@ -77,8 +78,10 @@ def _penalty(
     def ours() -> Tensor:
         penalty = PENALTIES[name](**fields)
         images = [torch.tensor(side, dtype=torch.float64) for side in (real, fake)]
-        round = Round.of(real=images[0], fake=images[1], discriminator=discriminator, features=features)
-        return penalty(round, EMPTY)
+        # The latents are the fakes' numbers, so that a generator may be anything.
+        given = {"features": features, "latents": images[1], "generator": generator}
+        round = Round.of(real=images[0], fake=images[1], discriminator=discriminator, **given)
+        return penalty(round, penalty.initial_state(()))
 
     return ours
 
@@ -152,6 +155,14 @@ def _between(name: str, x: Tensor) -> Callable[[], Tensor]:
 def _weights(name: str, *scores: float, **fields: Any) -> Callable[[], Tensor]:
     return lambda: WEIGHTINGS[name](**fields)(_scores(*scores))
 
+
+def _brightness(x: Tensor) -> Tensor:
+    """The critic that sees the sum of an image, read from its left half."""
+    return x[..., : x.shape[-1] // 2].flatten(1).sum(-1)
+
+
+# Two flat images, [n, 1, 8, 8].
+FLAT = tuple((tuple((level,) * 8 for _ in range(8)),) for level in (0.5, -0.25))
 
 LN2 = math.log(2)
 ZEROS = (0.0, 0.0)
@@ -260,6 +271,21 @@ QUESTIONS: tuple[Question, ...] = (
             k=2,
             terms="score",
         ),
+    ),
+    Question("ct", "two passes without dropout", "0", 0.0, _penalty("ct", features=lambda x: {"last": x})),
+    Question("cr", "images that no flip and no shift changes", "0", 0.0, _penalty("cr", _brightness, FLAT, FLAT)),
+    Question("bcr", "the same, of both sides", "0", 0.0, _penalty("bcr", _brightness, FLAT, FLAT)),
+    Question("zcr", "latents that no noise changes", "0", 0.0, _penalty("zcr", generator=lambda z: 3 * z, sigma=0.0)),
+    Question("zcr-generator", "the same", "0", 0.0, _penalty("zcr-generator", generator=lambda z: 3 * z, sigma=0.0)),
+    Question(
+        "feature-matching",
+        "features are the points, fakes shifted by (3, 4)",
+        "3^2 + 4^2",
+        25.0,
+        _penalty("feature-matching", real=((0.0, 0.0), (1.0, 2.0)), fake=((3.0, 4.0), (4.0, 6.0)), features=lambda x: {"all": x}),
+    ),
+    Question(
+        "path-length", "a generator that is constant, average 0", "0", 0.0, _penalty("path-length", generator=lambda z: 0 * z)
     ),
     Question(
         "orthogonal",

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-
-from saddlepoint.methods import Entry, parts_of_networks, registered
 from scripts.compare_methods import PAGE, text
 from scripts.hand_checked import QUESTIONS, Question
 from scripts.peers import PEERS
+
+from saddlepoint.methods import Entry, parts_of_networks, registered
 
 # What has no number of its own to check by hand: families, whole pictures, and how a round goes without any change.
 WITHOUT_A_NUMBER = ("networks", "rates")
