@@ -275,8 +275,8 @@ QUESTIONS: tuple[Question, ...] = (
     Question("ct", "two passes without dropout", "0", 0.0, _penalty("ct", features=lambda x: {"last": x})),
     Question("cr", "images that no flip and no shift changes", "0", 0.0, _penalty("cr", _brightness, FLAT, FLAT)),
     Question("bcr", "the same, of both sides", "0", 0.0, _penalty("bcr", _brightness, FLAT, FLAT)),
-    Question("zcr", "latents that no noise changes", "0", 0.0, _penalty("zcr", generator=lambda z: 3 * z, sigma=0.0)),
-    Question("zcr-generator", "the same", "0", 0.0, _penalty("zcr-generator", generator=lambda z: 3 * z, sigma=0.0)),
+    Question("zcr", "latents that no noise changes", "0", 0.0, _penalty("zcr", generator=lambda z: z, sigma=0.0)),
+    Question("zcr-generator", "the same", "0", 0.0, _penalty("zcr-generator", generator=lambda z: z, sigma=0.0)),
     Question(
         "feature-matching",
         "features are the points, fakes shifted by (3, 4)",
