@@ -16,7 +16,7 @@ from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import load
-from saddlepoint.rounds import Round, Sides
+from saddlepoint.rounds import DrawnSides, Round, Sides
 from saddlepoint.training.session import Session
 from saddlepoint.views import VIEWS
 from saddlepoint.weightings import RELABELLINGS, WEIGHTINGS
@@ -154,6 +154,22 @@ def _between(name: str, x: Tensor) -> Callable[[], Tensor]:
 
 def _weights(name: str, *scores: float, **fields: Any) -> Callable[[], Tensor]:
     return lambda: WEIGHTINGS[name](**fields)(_scores(*scores))
+
+
+def _from_the_past(rounds: int) -> float:
+    """min x max y of x y as a complex number w = x + i y, whose simultaneous direction is F(w) = -i w."""
+    w = 1 + 1j
+    past = -1j * w
+    for _ in range(rounds):
+        past = -1j * (w - 0.1 * past)
+        w = w - 0.1 * past
+    return abs(w) / math.sqrt(2)
+
+
+def _drawn(name: str, **fields: Any) -> Tensor:
+    """G's mean loss of two drawn symbols that the discriminator judges alike."""
+    drawn = DrawnSides(fake=_scores(0, 0), log_probability=_scores(-1, -3))
+    return _total(OBJECTIVES[name](**fields).generator(drawn, {"baseline": torch.tensor(0.0)}))
 
 
 def _brightness(x: Tensor) -> Tensor:
@@ -325,6 +341,16 @@ QUESTIONS: tuple[Question, ...] = (
         ),
     ),
     Question(
+        "maligan",
+        "G's loss of two symbols of log-probabilities -1 and -3 at equal scores, baseline 0",
+        "(1 + 3) / 2",
+        2.0,
+        lambda: _drawn("maligan", baseline=0.0),
+    ),
+    Question(
+        "bgan-discrete", "the same, two samples of one latent", "(1 + 3) / 2", 2.0, lambda: _drawn("bgan-discrete", samples=2)
+    ),
+    Question(
         "aw-gan",
         "weights of the gradients of norms 2 and 1, product -1, reals judged badly, eps 0",
         "1/2, and 1 / (1^2 x 2)",
@@ -377,6 +403,13 @@ QUESTIONS: tuple[Question, ...] = (
         "|1 - .1 i - .01|^100",
         abs(1 - 0.1j - 0.01) ** 100,
         _radius(100, turns="extragradient"),
+    ),
+    Question(
+        "extragradient-from-the-past",
+        "the same, steps from a first w' = w - .1 F(w)",
+        "the recurrence w' = w - .1 F(w'), by hand",
+        _from_the_past(100),
+        _radius(100, turns="extragradient-from-the-past"),
     ),
     Question(
         "lookahead",

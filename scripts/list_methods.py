@@ -6,7 +6,7 @@ python -m scripts.list_methods
 from pathlib import Path
 
 from saddlepoint.catalogue import Row, rows
-from saddlepoint.methods import registered
+from saddlepoint.methods import parts_of_networks, registered
 
 PAGES = Path(__file__).parent.parent / "docs" / "methods"
 INDEX = PAGES / "index.md"
@@ -19,7 +19,7 @@ holds the method.
 
 def text() -> str:
     """The page as it should be."""
-    methods = {(entry.name, entry.room) for entry in registered()}
+    methods = {(entry.name, entry.room) for entry in registered() + parts_of_networks()}
     chosen = [row for row in rows() if (row.method, row.room) in methods]
     found = [f"{len(chosen)} methods in {len({row.room for row in chosen})} rooms.", ""]
     for room in dict.fromkeys(row.room for row in chosen):

@@ -31,7 +31,6 @@ PEERS = (
         | {
             "weight-clipping": "torchgan/losses/wasserstein.py",
             "began": "torchgan/losses/boundaryequilibrium.py",
-            "ebgan": "torchgan/losses/energybased.py",
             "feature-matching": "torchgan/losses/featurematching.py",
             "historical-averaging": "torchgan/losses/historical.py",
             "minibatch-discrimination": "torchgan/layers/minibatchdiscrimination.py",
@@ -111,7 +110,6 @@ PEERS = (
             "wasserstein": "vegans/models/unconditional/WassersteinGAN.py",
             "weight-clipping": "vegans/models/unconditional/WassersteinGAN.py",
             "wgan-gp": "vegans/models/unconditional/WassersteinGANGP.py",
-            "ebgan": "vegans/models/unconditional/EBGAN.py",
         },
     ),
     Peer(

@@ -6,6 +6,11 @@ from saddlepoint.catalogue import rows
 from saddlepoint.citation import cited
 from saddlepoint.methods import registered
 from saddlepoint.recipe import shipped
+from scripts.list_methods import INDEX, text
+
+
+def test_the_page_is_what_the_script_writes() -> None:
+    assert INDEX.read_text(encoding="utf-8") == text(), "run `python -m scripts.list_methods`"
 
 
 def test_every_method_has_its_paper_or_says_why_not() -> None:
