@@ -372,6 +372,13 @@ QUESTIONS: tuple[Question, ...] = (
         ),
     ),
     Question("sgd", "two steps of .1 along 3", "-.6", -0.6, _stepped("sgd", 3.0, 2, lr=0.1)),
+    Question(
+        "rmsprop",
+        "one step of .1 along 3, alpha .99",
+        "-.1 x 3 / sqrt(.01 x 9)",
+        -1.0,
+        _stepped("rmsprop", 3.0, 1, lr=0.1, alpha=0.99, eps=1e-300),
+    ),
     Question("adam", "two steps of .1 along 3", "-.2", -0.2, _stepped("adam", 3.0, 2, lr=0.1, eps=1e-300)),
     Question(
         "optimistic-mirror-descent",
@@ -432,8 +439,20 @@ QUESTIONS: tuple[Question, ...] = (
         (0.5,),
         _appended("minibatch-stddev", ((0.0,), (1.0,), (0.0,), (1.0,))),
     ),
-    Question("batch", "values 0 and 2 of one channel", "-1, of the first", (-1.0,), _between("batch", _scores(0, 2).reshape(2, 1))),
-    Question("layer", "one sample of the channels 0 and 2", "-1, 1", (-1.0, 1.0), _between("layer", _scores(0, 2).reshape(1, 2))),
+    Question(
+        "batch",
+        "values 0 and 2 of one channel",
+        "-1 / sqrt(1 + 1e-5), of the first",
+        (-1 / math.sqrt(1 + 1e-5),),
+        _between("batch", _scores(0, 2).reshape(2, 1)),
+    ),
+    Question(
+        "layer",
+        "one sample of the channels 0 and 2",
+        "-1 and 1, over sqrt(1 + 1e-5)",
+        (-1 / math.sqrt(1 + 1e-5), 1 / math.sqrt(1 + 1e-5)),
+        _between("layer", _scores(0, 2).reshape(1, 2)),
+    ),
 )
 
 

@@ -8,7 +8,7 @@ from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.objectives.objective import Objective
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.penalties.penalty import Penalty
-from saddlepoint.rounds import InputGradient, Record, Term
+from saddlepoint.rounds import InputGradient, LatentGradient, Parameters, Record, Term
 from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS
 from tests.composition.covering import Level
@@ -50,10 +50,27 @@ def _meaning(one: Level, other: Level) -> bool:
     return reader.reads_scores_as not in (None, objective.reads_scores_as)
 
 
+def _single_latents(one: Level, other: Level) -> bool:
+    """A gradient at single latents, and a normalisation that mixes the generator's batch."""
+    penalty, normalization = record(one), record(other)
+    takes = isinstance(penalty, Penalty) and LatentGradient() in penalty.needs
+    return takes and isinstance(normalization, Normalization) and normalization.couples_batch("generator")
+
+
+def _symbols(one: Level, other: Level) -> bool:
+    """A generator of symbols, and a penalty of the generator alone that reads its samples."""
+    objective, penalty = record(one), record(other)
+    if not isinstance(objective, Objective) or not isinstance(penalty, Penalty):
+        return False
+    return objective.needs_log_probability and penalty.players == ("generator",) and Parameters() not in penalty.needs
+
+
 REASONS: Mapping[str, Callable[[Level, Level], bool]] = {
     "needs scores that are probabilities": _probability,
     "gradients of single images": _single_gradients,
     "what a score means": _meaning,
+    "gradients of single latents": _single_latents,
+    "no gradient through symbols": _symbols,
 }
 
 

@@ -46,6 +46,7 @@ NETWORKS: Mapping[tuple[Meaning | None, bool], Mapping[str, Any]] = {
     ("error", True): {"networks": {**BASE["networks"], "family": "mlp-autoencoder", "code": 3}},
     ("error", False): {"networks": {"family": "autoencoder", "latent": 3, "width": 4}, "data.resolution": 16},
 }
+SYMBOLS: Mapping[str, Any] = {"data": {"name": "binary-digits", "resolution": 8}}
 # So that an entry does something within three updates; a weight that is given is for scores of any scale.
 AWAKE: Mapping[str, Mapping[str, Any]] = {name: {"weight": 0.1} for name in PENALTIES} | {
     "sdp": {"weight": 0.1, "k": 3},
@@ -65,7 +66,10 @@ def described(row: Mapping[str, str]) -> dict[str, Any]:
 def fields_of(row: Mapping[str, str]) -> dict[str, Any]:
     """What a row changes in the base recipe."""
     normalization = CHOICES[row["normalization"]]()
-    fields = dict(NETWORKS[OBJECTIVES[row["objective"]].reads_scores_as, normalization.not_of_vectors is None])
+    objective = OBJECTIVES[row["objective"]]
+    fields = dict(NETWORKS[objective.reads_scores_as, normalization.not_of_vectors is None])
+    if objective.needs_log_probability:
+        fields |= SYMBOLS
     for factor, room in ROOMS.items():
         name = row[factor]
         if name == NOTHING:
@@ -74,6 +78,8 @@ def fields_of(row: Mapping[str, str]) -> dict[str, Any]:
         # The base recipe is of images already, and the row says which objective.
         fields |= {field: value for field, value in asked_by(method).items() if field not in ("data", "networks", "objective")}
         slots = [slot for slot in slots_of(method) if slot not in unweighed(row["objective"])]
+        if objective.needs_log_probability:  # no gradient of a sample reaches its generator
+            slots = [slot.replace("penalties.both", "penalties.discriminator") for slot in slots]
         fields |= {slot: {"name": name, **AWAKE.get(name, {})} for slot in slots}
     players = [player for player in get_args(Mover) if player not in normalization.refuses]
     return fields | {f"networks.normalization.{player}": row["normalization"] for player in players}
