@@ -17,13 +17,13 @@ from torch.nn.utils import parametrizations
 from benchmarks import plain
 from benchmarks.race import Result, machine, race, show, timed, verdict
 from benchmarks.training import DCGAN, WGAN_GP, images
-from saddlepoint.games.players import Turn
 from saddlepoint.networks.layers import Weighted
 from saddlepoint.networks.network import Discriminator
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import load
 from saddlepoint.streams import Streams
 from saddlepoint.training.session import Session
+from saddlepoint.turns.turn import Turn
 
 ROUNDS = 15
 PERIOD = 16

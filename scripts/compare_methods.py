@@ -9,6 +9,8 @@ from saddlepoint.methods import parts_of_networks, registered
 from scripts.hand_checked import QUESTIONS, Question
 from scripts.peers import LOOKED_AT, PEERS
 
+# Names that gather others, what torch itself brings, and what nobody does without.
+EVERYWHERE = ("gradient", "mlp", "adam", "rmsprop", "sgd", "plateau", "alternating", "batch", "layer")
 PAGE = Path(__file__).parent.parent / "docs" / "comparison.md"
 
 OPENING = """# Beside the formula, and beside other libraries
@@ -50,7 +52,7 @@ def _shown(numbers: object) -> str:
 
 
 def _peers() -> list[str]:
-    names = [entry.name for entry in registered() + parts_of_networks()]
+    names = [entry.name for entry in registered() + parts_of_networks() if entry.name not in EVERYWHERE]
     lines = [f"| method | {' | '.join(f'[{peer.repository}](https://github.com/{peer.repository})' for peer in PEERS)} |"]
     lines += ["| --- |" + " --- |" * len(PEERS)]
     lines += [f"| newest commit | {' | '.join(f'{peer.commit}, {peer.date}' for peer in PEERS)} |"]

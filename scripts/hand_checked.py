@@ -17,8 +17,9 @@ from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.recipe import load
 from saddlepoint.rounds import DrawnSides, Round, Sides
+from saddlepoint.schedules import Linear
 from saddlepoint.training.session import Session
-from saddlepoint.views import VIEWS
+from saddlepoint.views.instance_noise import InstanceNoise
 from saddlepoint.weightings import RELABELLINGS, WEIGHTINGS
 
 Numbers = float | Sequence[float]
@@ -78,9 +79,15 @@ def _penalty(
     def ours() -> Tensor:
         penalty = PENALTIES[name](**fields)
         images = [torch.tensor(side, dtype=torch.float64) for side in (real, fake)]
-        # The latents are the fakes' numbers, so that a generator may be anything.
-        given = {"features": features, "latents": images[1], "generator": generator}
-        round = Round.of(real=images[0], fake=images[1], discriminator=discriminator, **given)
+        round = Round.of(
+            real=images[0],
+            fake=images[1],
+            discriminator=discriminator,
+            features=features,
+            # The fakes' own numbers, so that a generator may be anything.
+            latents=images[1],
+            generator=generator,
+        )
         return penalty(round, penalty.initial_state(()))
 
     return ours
@@ -119,7 +126,8 @@ def _radius(updates: int, **fields: Any) -> Callable[[], Tensor]:
         numbers = [
             parameter.detach().flatten() for player in session.game.players.values() for parameter in player.parameters.values()
         ]
-        return torch.cat(numbers).norm() / math.sqrt(2)
+        distance: Tensor = torch.cat(numbers).norm() / math.sqrt(2)
+        return distance
 
     return ours
 
@@ -147,13 +155,19 @@ def _between(name: str, x: Tensor) -> Callable[[], Tensor]:
         assert norm is not None
         for which, parameter in norm.named_parameters():
             parameter.data.fill_(1.0 if which.endswith("weight") else 0.0)
-        return norm(x)[0].flatten()
+        out: Tensor = norm(x)
+        return out[0].flatten()
 
     return ours
 
 
 def _weights(name: str, *scores: float, **fields: Any) -> Callable[[], Tensor]:
     return lambda: WEIGHTINGS[name](**fields)(_scores(*scores))
+
+
+def _sigmas(*updates: int) -> list[float]:
+    sigma = InstanceNoise(sigma=Linear(start=0.1, last=4)).sigma
+    return [sigma(update) for update in updates]
 
 
 def _from_the_past(rounds: int) -> float:
@@ -367,9 +381,7 @@ QUESTIONS: tuple[Question, ...] = (
         "the standard deviation at the start and at the end, .1 over updates 0 to 4",
         ".1, 0",
         (0.1, 0.0),
-        lambda: torch.tensor(
-            [float(VIEWS["instance-noise"](sigma={"name": "linear", "start": 0.1, "last": 4}).sigma(t)) for t in (0, 4)]
-        ),
+        lambda: torch.tensor(_sigmas(0, 4)),
     ),
     Question("sgd", "two steps of .1 along 3", "-.6", -0.6, _stepped("sgd", 3.0, 2, lr=0.1)),
     Question(

@@ -6,10 +6,18 @@ python -m scripts.list_methods
 from pathlib import Path
 
 from saddlepoint.catalogue import Row, rows
-from saddlepoint.methods import parts_of_networks, registered
+from saddlepoint.methods import Entry, parts_of_networks, registered
 
 PAGES = Path(__file__).parent.parent / "docs" / "methods"
 INDEX = PAGES / "index.md"
+# Pages that tell of several methods.
+SHARED = dict.fromkeys(("wgan-gp", "r1", "r2", "0-gp", "dragan"), "gradient") | {
+    "adaptive-instance-noise": "instance-noise",
+    "alternating": "simultaneous",
+    "extragradient-from-the-past": "extragradient",
+    "bcr": "cr",
+    "zcr-generator": "zcr",
+}
 OPENING = """# The methods
 
 Written by `python -m scripts.list_methods` from the registries; `saddlepoint methods` prints the same. A recipe is named where it
@@ -19,35 +27,26 @@ holds the method.
 
 def text() -> str:
     """The page as it should be."""
-    methods = {(entry.name, entry.room) for entry in registered() + parts_of_networks()}
-    chosen = [row for row in rows() if (row.method, row.room) in methods]
-    found = [f"{len(chosen)} methods in {len({row.room for row in chosen})} rooms.", ""]
-    for room in dict.fromkeys(row.room for row in chosen):
+    entries = registered() + parts_of_networks()
+    rooms = dict.fromkeys(entry.room for entry in entries)
+    by_place = {(row.method, row.room): row for row in rows()}
+    found = [f"{len(entries)} methods in {len(rooms)} rooms.", ""]
+    for room in rooms:
         found += [f"## {room.capitalize()}", "", "| method | paper | recipes | what it is |", "| --- | --- | --- | --- |"]
-        found += [_line(row) for row in chosen if row.room == room]
+        found += [_line(entry, by_place[entry.name, room]) for entry in entries if entry.room == room]
         found.append("")
     return OPENING + "\n" + "\n".join(found)
 
 
-def page_of(method: str) -> Path:
-    """A method's own page, or the page on which a row of a table is its.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    own = PAGES / f"{method}.md"
-    if own.exists():
-        return own
-    for page in sorted(PAGES.glob("*.md")):
-        if page != INDEX and f"\n| `{method}` |" in page.read_text(encoding="utf-8"):
-            return page
-    raise FileNotFoundError(f"no page of docs/methods is called {method}.md or has a row for `{method}`")
+def page_of(entry: Entry) -> Path:
+    """The page of a method: its own, that of its normalisation, or one it shares."""
+    return PAGES / f"{SHARED.get(entry.name, getattr(entry.record, 'page', entry.name))}.md"
 
 
-def _line(row: Row) -> str:
+def _line(entry: Entry, row: Row) -> str:
     recipes = ", ".join(f"`{name}`" for name in row.recipes)
     about = row.about.replace("|", r"\|")
-    return f"| [{row.method}]({page_of(row.method).name}) | {row.paper} | {recipes} | {about} |"
+    return f"| [{row.method}]({page_of(entry).name}) | {row.paper} | {recipes} | {about} |"
 
 
 if __name__ == "__main__":

@@ -128,6 +128,7 @@ PEERS = (
         | _all_in("tensorflow_gan/examples/progressive_gan/layers.py", "pixel", "minibatch-stddev")
         | {
             "drift": "tensorflow_gan/examples/progressive_gan/train.py",
+            "relativistic-average": "tensorflow_gan/examples/esrgan/losses.py",
             "weight-clipping": "tensorflow_gan/python/features/clip_weights.py",
             "spectral": "tensorflow_gan/python/features/spectral_normalization.py",
             "virtual-batch": "tensorflow_gan/python/features/virtual_batchnorm.py",

@@ -15,7 +15,7 @@ import pytest
 from tests.docs.blocks import ROOT, Block, blocks, commands
 
 PAGE = ROOT / "docs" / "adding-a-method.md"
-COPIED = ("src", "tests", "docs", "pyproject.toml")
+COPIED = ("src", "scripts", "tests", "docs", "pyproject.toml")
 
 NEW = {
     "src/saddlepoint/penalties/logit_squeezing.py",

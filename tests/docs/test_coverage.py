@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scripts.list_methods import page_of
 
 import saddlepoint
 from saddlepoint.methods import Entry, parts_of_networks, registered
@@ -17,14 +18,6 @@ PACKAGE = Path(saddlepoint.__file__).parent
 DOCS = ROOT / "docs"
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.rglob("*.md"))]
 
-# Names that build the record of another page.
-SHARED = dict.fromkeys(("wgan-gp", "r1", "r2", "0-gp", "dragan"), "gradient") | {
-    "adaptive-instance-noise": "instance-noise",
-    "alternating": "simultaneous",
-    "extragradient-from-the-past": "extragradient",
-    "bcr": "cr",
-    "zcr-generator": "zcr",
-}
 SECTIONS = ("## The maths", "## In a recipe", "## Pitfalls", "## Where ours differs, and why", "## BibTeX")
 
 # Places that are the same on every machine.
@@ -32,11 +25,6 @@ STANDARD = ("/usr/share/", "/dev/full", "/dev/null")
 
 # Distributions that go by another name on the pages.
 SPOKEN = {"pyyaml": "PyYAML", "types-PyYAML": "PyYAML"}
-
-
-def page_of(entry: Entry) -> Path:
-    named = getattr(entry.record, "page", entry.name)
-    return DOCS / "methods" / f"{SHARED.get(entry.name, named)}.md"
 
 
 @pytest.mark.parametrize("entry", [*registered(), *parts_of_networks()], ids=lambda entry: entry.name)

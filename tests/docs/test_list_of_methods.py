@@ -1,12 +1,12 @@
 """The table of all methods is what the registries say, and every method has its paper."""
 
 import pytest
+from scripts.list_methods import INDEX, text
 
 from saddlepoint.catalogue import rows
 from saddlepoint.citation import cited
 from saddlepoint.methods import registered
 from saddlepoint.recipe import shipped
-from scripts.list_methods import INDEX, text
 
 
 def test_the_page_is_what_the_script_writes() -> None:
