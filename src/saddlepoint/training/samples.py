@@ -63,9 +63,18 @@ def draw_samples(session: Session, latents: Latents, count: int, path: Path) -> 
     lowest, highest = real.amin(0), real.amax(0)
     margin = 0.15 * (highest - lowest).max().item() or 1.0
     (left, bottom), (right, top) = (lowest - margin).tolist(), (highest + margin).tolist()
-    scores = contours(session.game.discriminator, (left, right, bottom, top), like=real)
+    scores = _background(session, (left, right, bottom, top), like=real)
     title = f"update {session.trainer.updates}"
     write_png(point_plot(real, samples, scores=scores, extent=(left, right, bottom, top), title=title), path)
+
+
+def _background(session: Session, extent: tuple[float, float, float, float], like: Tensor) -> Tensor | None:
+    """How real each place of the plane looks, `[rows, columns]`; None where a score is of a whole batch, and no place has one."""
+    networks = session.recipe.networks
+    if networks.minibatch is not None:
+        return None
+    scores = contours(session.game.discriminator, extent, like)
+    return scores if networks.scores == "realness" else -scores
 
 
 def _draw_replicas(session: Session, samples: Tensor, path: Path) -> None:
