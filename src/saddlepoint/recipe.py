@@ -696,7 +696,7 @@ def _check_penalties(recipe: Recipe) -> Iterator[Problem]:
             yield Problem(address, f"{what}; give networks.dropout of the discriminator, such as 0.5")
         if recipe.networks.batch_normalized("generator") and LatentGradient() in penalty.needs:
             what = f"{penalty.name} takes gradients at single latents, which batch norm in the generator mixes"
-            yield Problem(address, f"{what}; set networks.normalization.generator to layer or none")
+            yield Problem(address, f"{what}; {recipe.networks.without_coupling('generator')}")
         if not recipe.networks.block_names and any(isinstance(need, Features) for need in penalty.needs):
             what = f"{penalty.name} compares features, and this {recipe.networks.family} discriminator has none"
             with_features = ", ".join(name for name, family in NETWORKS.items() if family.model_validate({}).block_names)

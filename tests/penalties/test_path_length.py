@@ -116,7 +116,10 @@ def test_batch_norm_in_the_generator_is_refused() -> None:
     assert problem.startswith(
         "penalties.generator.0: path-length takes gradients at single latents, which batch norm in the generator"
     )
-    assert load({"networks": {"normalization": {"generator": "layer"}}, "penalties": {"generator": ["path-length"]}})
+    cures = problem.partition("set networks.normalization.generator to ")[2].replace(" or ", ", ").split(", ")
+    assert {"layer", "pixel", "none"} <= set(cures)
+    for cure in cures:
+        assert load({"networks": {"normalization": {"generator": cure}}, "penalties": {"generator": ["path-length"]}})
 
 
 def test_without_a_generator_it_says_so() -> None:

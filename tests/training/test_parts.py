@@ -57,9 +57,9 @@ def test_networks_that_do_not_stack_are_trained_one_by_one() -> None:
     found = planned(IMAGES, "seeds=0..2")
     assert found.parts == (Part(0, 1), Part(1, 2), Part(2, 3))
     assert found.told(load(dict(IMAGES), ["seeds=0..2"])).startswith(
-        "3 replicas: 3 games of one replica (a dcgan is no faster stacked), 2"
+        "3 replicas: 3 games of one replica (dcgan networks are no faster stacked), 2"
     )
-    with pytest.raises(InputError, match=r"replicas.chunk: 3, but a dcgan is not stacked"):
+    with pytest.raises(InputError, match=r"replicas.chunk: 3, but dcgan networks are not stacked"):
         planned(IMAGES, "seeds=0..2", "replicas.chunk=3")
 
 

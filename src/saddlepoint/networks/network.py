@@ -245,6 +245,13 @@ class Networks(Record):
         """Whether the normalisation of a player couples the samples of its batch."""
         return self.norm_of(player).couples_batch(player)
 
+    def without_coupling(self, player: Mover) -> str:
+        """What to set so that the normalisation of a player couples no samples."""
+        norms = [
+            name for name, norm in CHOICES.items() if not norm().couples_batch(player) and self.refusal(norm(), player) is None
+        ]
+        return f"set networks.normalization.{player} to {_either(norms)}"
+
     def norm_of(self, player: Mover) -> Normalization:
         """What normalises a player."""
         return self.normalization.generator if player == "generator" else self.normalization.discriminator
@@ -258,12 +265,7 @@ class Networks(Record):
     def mixing(self) -> Mixing | None:
         """What in the discriminator leaves no gradient of a single image's score; None if there is one."""
         if self.batch_normalized("discriminator"):
-            norms = [
-                name
-                for name, norm in CHOICES.items()
-                if not norm().couples_batch("discriminator") and self.refusal(norm(), "discriminator") is None
-            ]
-            return Mixing("batch norm", f"set networks.normalization.discriminator to {_either(norms)}")
+            return Mixing("batch norm", self.without_coupling("discriminator"))
         if self.minibatch is not None and not self.minibatch.input_gradients:
             layers = ["null", *(name for name, layer in MINIBATCH.items() if layer.input_gradients)]
             return Mixing(self.minibatch.name, f"set networks.minibatch to {_either(layers)}")

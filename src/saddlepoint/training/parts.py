@@ -55,7 +55,7 @@ class Plan:
         """In a line, and why."""
         replicas = self.parts[-1].stop
         if self.chunk == 1:
-            why = "" if recipe.networks.stacks else f" (a {recipe.networks.family} is no faster stacked)"
+            why = "" if recipe.networks.stacks else f" ({recipe.networks.family} networks are no faster stacked)"
             games = f"{replicas} games of one replica{why}"
         else:
             games = f"{len(self.parts)} {'game' if len(self.parts) == 1 else 'games'} of up to {self.chunk} stacked replicas"
@@ -97,7 +97,7 @@ def plan(recipe: Recipe, source: Source) -> Plan:
 
 def _check_chunk(recipe: Recipe, chunk: int, fits: int, processes: int) -> None:
     if chunk > 1 and not recipe.networks.stacks:
-        what = f"a {recipe.networks.family} is not stacked, since it is no faster so"
+        what = f"{recipe.networks.family} networks are not stacked, since they are no faster so"
         raise InputError([f"replicas.chunk: {chunk}, but {what}; leave it at auto, which trains each replica alone"])
     if chunk > fits:
         where = f"in each of {processes} processes" if processes > 1 else "at once"
