@@ -4,6 +4,8 @@ import inspect
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from pydantic import BaseModel
+
 from saddlepoint.combiners import COMBINERS
 from saddlepoint.extractors import EXTRACTORS
 from saddlepoint.measures import MEASURES
@@ -14,6 +16,7 @@ from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.optimizers import OPTIMIZERS, PROJECTIONS, RATES
 from saddlepoint.penalties import PENALTIES
 from saddlepoint.rounds import Record
+from saddlepoint.schedules import SCHEDULES, Constant
 from saddlepoint.stops import STOPS
 from saddlepoint.turns import SLOW_WEIGHTS, TURNS
 from saddlepoint.views import VIEWS
@@ -97,8 +100,17 @@ def described_in_full(record: type[Record]) -> str:
 
 
 def _shown(default: object) -> str:
-    """A default as a recipe writes it; a constant schedule is its number."""
-    return str(getattr(default, "value", default))
+    """A default as a recipe writes it; a constant schedule is its number.
+
+    >>> from saddlepoint.schedules import After, Constant
+    >>> _shown(Constant(value=0.5)), _shown(After(start=1000, value=0.3))
+    ('0.5', '{name: after, start: 1000, value: 0.3}')
+    """
+    if isinstance(default, Constant):
+        return str(default.value)
+    if type(default).__name__.lower() in SCHEDULES and isinstance(default, BaseModel):
+        return "{" + ", ".join(f"{name}: {value}" for name, value in default) + "}"
+    return str(default)
 
 
 def _without_examples(text: str) -> str:

@@ -47,15 +47,18 @@ def print_table(rows: Sequence[Mapping[str, Any]], as_json: bool, empty: str) ->
         typer.echo(empty)
         return
     table = Table(box=None, pad_edge=False)
-    for column in rows[0]:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(rows[0]):
+        # A name that is folded cannot be copied.
+        table.add_column(column, overflow="fold", no_wrap=number == 0)
     for row in rows:
         table.add_row(*(Text(_cell(value)) for value in row.values()))
     console = Console()
     if not console.is_terminal:
         # A line a row, for other programs.
         console.width = WIDEST
-    console.print(table)
+    with console.capture() as captured:
+        console.print(table)
+    typer.echo("\n".join(line.rstrip() for line in captured.get().rstrip("\n").split("\n")))
 
 
 def _cell(value: object) -> str:

@@ -194,11 +194,19 @@ class Recipe(Section):
 
     def cautions(self) -> list[str]:
         """What is allowed and seldom meant, a line each."""
-        changed = [penalty.name for _, penalty in self.penalties_with_addresses() if penalty.judges_changed]
-        if not self.networks.couples_batch:
-            return []
-        why = "batch norm in the discriminator judges a sample by its batch, so what is compared differs by more than the change"
-        return [f"penalties: {name}: {why}; layer, none or spectral would not" for name in dict.fromkeys(changed)]
+        found = []
+        for address, penalty in self.penalties_with_addresses():
+            elsewhere = any(isinstance(need, InputGradient) and need.key != "fake" for need in penalty.needs)
+            if address[1] == "generator" and elsewhere:
+                what = f"{penalty.name} is taken at points that do not depend on the generator, so it changes nothing there"
+                found.append(f"{dotted(address)}: {what}; list it under penalties.discriminator")
+        if self.networks.couples_batch:
+            changed = [penalty.name for _, penalty in self.penalties_with_addresses() if penalty.judges_changed]
+            why = (
+                "batch norm in the discriminator judges a sample by its batch, so what is compared differs by more than the change"
+            )
+            found += [f"penalties: {name}: {why}; layer, none or spectral would not" for name in dict.fromkeys(changed)]
+        return found
 
     @property
     def replicated(self) -> bool:

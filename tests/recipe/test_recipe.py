@@ -387,3 +387,12 @@ def test_whatever_is_right_comes_back_from_yaml_unchanged(raw: dict[str, Any]) -
 def test_a_python_range_is_seeds_too() -> None:
     assert load({"seeds": range(3, 9, 2)}).seeds == (3, 5, 7)
     assert load("wegan", {"seeds": range(3)}).to_mapping()["seeds"] == "0..2"
+
+
+@pytest.mark.parametrize("name", ["r1", "0-gp", "wgan-gp", "dragan"])
+def test_a_penalty_that_does_nothing_there_is_said(name: str) -> None:
+    fields = {"objective": "wasserstein", "networks.normalization.discriminator": "layer"}
+    (line,) = load({}, {**fields, "penalties.generator": [name]}).cautions()
+    assert line.startswith(f"penalties.generator.0: {name} ")
+    assert load({}, {**fields, "penalties.discriminator": [name]}).cautions() == []
+    assert load({}, {**fields, "penalties.generator": ["r2"]}).cautions() == []
