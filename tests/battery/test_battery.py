@@ -10,7 +10,8 @@ from saddlepoint.errors import InputError
 from saddlepoint.games.players import Player
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.penalties import PENALTIES
-from saddlepoint.recipe import WEIGHED, load
+from saddlepoint.recipe import load
+from saddlepoint.recipe.agreement import WEIGHED
 from saddlepoint.rounds import Example, Mover, Round
 from tests.battery.games import (
     METHODS,

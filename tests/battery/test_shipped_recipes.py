@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import torch
 
-from saddlepoint.recipe import Recipe, gives_images, header, load, shipped
+from saddlepoint.data.source import gives_images
+from saddlepoint.recipe import Recipe, header, load, shipped
 from saddlepoint.streams import Streams
 from tests.battery.games import Passes, differing, kept, play, session_of
 

@@ -10,7 +10,8 @@ from saddlepoint.networks.normalizations import CHOICES
 from saddlepoint.objectives import OBJECTIVES
 from saddlepoint.overrides import set_value
 from saddlepoint.penalties import PENALTIES
-from saddlepoint.recipe import WEIGHED, Recipe
+from saddlepoint.recipe import Recipe
+from saddlepoint.recipe.agreement import WEIGHED
 from saddlepoint.rounds import Meaning, Mover
 from saddlepoint.views import VIEWS
 from saddlepoint.weightings import WEIGHTINGS

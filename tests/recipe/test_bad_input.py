@@ -158,7 +158,11 @@ WRONG: list[tuple[dict[str, Any], str, str]] = [
     ),
     ({"penalties": {"both": ["r1"]}}, "penalties.both.0", "set networks.normalization.discriminator to layer, "),
     ({"data": "8-gaussians", "networks": {"depth": 0}, "penalties": {"both": ["sdp"]}}, "penalties.both.0", "hidden layer"),
-    ({"objective": "hinge", "weightings": {"generator": "importance"}}, "weightings.generator", "gives them (vanilla, bgan)"),
+    (
+        {"objective": "hinge", "weightings": {"generator": "importance"}},
+        "weightings.generator",
+        "gives them (vanilla, bgan, maligan, bgan-discrete)",
+    ),
     ({"objective": "wasserstein", "weightings": {"discriminator_fake": "importance"}}, "weightings.discriminator_fake", "vanilla"),
     (
         {"objective": "lsgan", "penalties": {"both": [{"name": "sdp", "score": "probability"}]}},

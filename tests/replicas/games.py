@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from saddlepoint.data import DATA
+from saddlepoint.data.source import gives_images
 from saddlepoint.networks import LAYERS, NETWORKS
 from saddlepoint.networks.network import Networks
 from saddlepoint.networks.normalizations import NORMALIZATIONS
 from saddlepoint.objectives import OBJECTIVES
-from saddlepoint.recipe import Recipe, gives_images, load
+from saddlepoint.recipe import Recipe, load
 from saddlepoint.training.session import Session
 from tests.battery.games import (
     METHODS,

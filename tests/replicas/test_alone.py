@@ -6,10 +6,10 @@ import pytest
 from torch import Tensor
 
 from saddlepoint.data import DATA
+from saddlepoint.data.source import gives_images
 from saddlepoint.methods import registered
 from saddlepoint.networks import NETWORKS
 from saddlepoint.penalties import PENALTIES
-from saddlepoint.recipe import gives_images
 from tests.battery.games import PARTS, recipe_with
 from tests.battery.remembering import Drifting
 from tests.replicas.games import CASES, IN_OTHERS, SUITS, Case, everything, played, replicated, sessions, too_far

@@ -89,3 +89,8 @@ class Data(Record):
     def digest_with(self, *parts: object) -> str:
         """Digest of the record's name and of whatever else decides the samples."""
         return hashlib.sha256(json.dumps([self.name, *parts], sort_keys=True).encode()).hexdigest()
+
+
+def gives_images(data: type[Data]) -> bool:
+    """Whether a data set holds images, which have a resolution, or points."""
+    return "resolution" in data.model_fields
