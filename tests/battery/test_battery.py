@@ -140,7 +140,10 @@ def test_a_weighting_of_losses_that_are_not_there_is_refused_in_one_line(name: s
     assert line.startswith(f"weightings.{field}: wegan weighs the {player}'s losses of {side}s, and {name} has none there; ")
 
 
-@pytest.mark.parametrize("name", [name for name, record in OBJECTIVES.items() if record.pairs or record.reads == "everyone"])
+COMPARING = [name for name, record in OBJECTIVES.items() if record.pairs or record.reads == "everyone"]
+
+
+@pytest.mark.parametrize("name", [name for name in COMPARING if not OBJECTIVES[name].needs_log_probability])
 def test_a_fake_cannot_be_given_the_loss_of_a_real_where_losses_compare_samples(name: str) -> None:
     with pytest.raises(InputError) as refused:
         load(recipe_with(None, {"objective": name}), ["relabelling=fake-can-be-real"])

@@ -36,7 +36,10 @@ RECIPES: list[tuple[Said, list[Said]]] = [
     (("gan", "data=digts"), [("data.name", "digts", "nearest: digits")]),
     (("gan", "data=[1"), [("data=[1",)]),
     (("gan", "data=!!python/object/apply:os.getcwd []"), [("the tag", "give a plain value")]),
-    (("dcgan", "penalties.discriminator=[wgan-gp]"), [("penalties.discriminator.0", "batch norm", "layer, none or spectral")]),
+    (
+        ("dcgan", "penalties.discriminator=[wgan-gp]"),
+        [("penalties.discriminator.0", "batch norm", "normalization.discriminator to layer, ")],
+    ),
     (("gan", "networks.widths=[]", "penalties.both=[sdp]"), [("penalties.both.0", "features", "hidden layer")]),
     (
         ("gan", "objective=wasserstein", "weightings.generator=importance"),

@@ -54,4 +54,4 @@ def test_the_first_example_runs(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_each_data_set_that_is_somebodys_names_them() -> None:
     cited = {name for name, record in DATA.items() if record.bibtex.startswith("@")}
-    assert cited == set(DATA) - {"folder"}
+    assert cited == set(DATA) - {"folder", "symbols"}

@@ -231,7 +231,7 @@ def test_the_command_on_points(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 def test_bad_input_at_the_command_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "file").write_text("")
-    refused(saddlepoint("demo", "dynamics"), ("there is no 'dynamics'", "there is measures"))
+    refused(saddlepoint("demo", "speed"), ("there is no 'speed'", "there is "))
     refused(saddlepoint("demo", "measures", "--measures", "frechet-distanse"), "nearest: frechet-distance")
     refused(saddlepoint("demo", "measures", "--measures", "modes,modes"), "there twice")
     refused(saddlepoint("demo", "measures", "--data", "cifar10"), "no 'cifar10'")

@@ -103,7 +103,8 @@ def family(name: str, **fields: object) -> Networks:
 
 
 def test_the_families_that_offer_it_are_tried() -> None:
-    assert {name for name, _, _ in PLACES} == set(FAMILIES)
+    # SAGAN's own tests try it there.
+    assert {name for name, _, _ in PLACES} == set(FAMILIES) - {"sagan"}
 
 
 @pytest.mark.parametrize(("name", "resolution", "at"), PLACES)

@@ -17,7 +17,7 @@ def _here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_ours() -> None:
     outcome = saddlepoint("verify", "r1", "hinge", "wegan", "kernel-distance")
     assert (outcome.code, outcome.err) == (0, "")
-    assert outcome.out.splitlines()[:2] == ["r1 (penalty): 9 of 9 probes hold", "hinge (objective): 9 of 9 probes hold"]
+    assert outcome.out.splitlines()[:2] == ["r1 (penalty): 9 of 9 probes hold", "hinge (objective): 11 of 11 probes hold"]
     assert outcome.out.splitlines()[-1].endswith("all hold")
 
 
