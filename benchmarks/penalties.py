@@ -25,7 +25,7 @@ from saddlepoint.streams import Streams
 from saddlepoint.training.session import Session
 from saddlepoint.turns.turn import Turn
 
-ROUNDS = 15
+ROUNDS = 9
 PERIOD = 16
 WARM = 2
 
@@ -73,8 +73,11 @@ def shown(title: str, result: Result, goals: Mapping[str, float]) -> bool:
 def penalties() -> bool:
     """Every penalty of the registry that a discriminator may carry, at a constant weight; and R1 lazily."""
     cases = {"plain": stepping(session_of({}), "discriminator")}
-    for name in PENALTIES:
-        fields = {"penalties.discriminator": [{"name": name, "weight": 0.01}]}
+    carried = {name: record for name, record in PENALTIES.items() if "discriminator" in record.players}
+    for name, record in carried.items():
+        fields: dict[str, Any] = {"penalties.discriminator": [{"name": name, "weight": 0.01}]}
+        if record.needs_dropout:
+            fields["networks.dropout"] = 0.5
         cases[name] = stepping(session_of(fields), "discriminator")
     lazy = {"name": "r1", "weight": {"name": "every", "period": PERIOD, "value": 5.0}}
     cases[f"r1 every {PERIOD}"] = stepping(session_of({"penalties.discriminator": [lazy]}), "discriminator", PERIOD)
