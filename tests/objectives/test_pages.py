@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from scripts.list_methods import SHARED
 
 from saddlepoint.combiners import COMBINERS
 from saddlepoint.objectives import OBJECTIVES
@@ -25,12 +26,6 @@ ROOMS: tuple[Mapping[str, type[Record]], ...] = (
     RATES,
 )
 METHODS: dict[str, type[Record]] = {name: record for room in ROOMS for name, record in room.items()}
-SHARED = {
-    **dict.fromkeys(("wgan-gp", "r1", "r2", "0-gp", "dragan"), "gradient"),
-    "adaptive-instance-noise": "instance-noise",
-    "bcr": "cr",
-    "zcr-generator": "zcr",
-}
 PAGES = Path(__file__).parents[2] / "docs" / "methods"
 
 

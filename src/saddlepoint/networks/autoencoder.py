@@ -24,7 +24,7 @@ from saddlepoint.networks.network import (
     numbered,
 )
 from saddlepoint.networks.normalization import NoNormalization, Place
-from saddlepoint.networks.reconstruction import AutoencoderDiscriminator
+from saddlepoint.networks.reconstruction import BERTHELOT, AutoencoderDiscriminator
 from saddlepoint.rounds import Meaning
 from saddlepoint.streams import Streams
 
@@ -60,12 +60,7 @@ class Autoencoder(Networks):
 
     family: ClassVar[str] = "autoencoder"
     scores: ClassVar[Meaning] = "error"
-    bibtex: ClassVar[str] = """@article{berthelot2017began,
-  title={{BEGAN}: Boundary equilibrium generative adversarial networks},
-  author={Berthelot, David and Schumm, Thomas and Metz, Luke},
-  journal={arXiv preprint arXiv:1703.10717},
-  year={2017}
-}"""
+    bibtex: ClassVar[str] = BERTHELOT
 
     latent: int = Field(default=64, ge=1, description="numbers in one latent, and in the code")
     width: int = Field(default=64, ge=1, description="channels of the decoders, and of the encoder at the image's own side")

@@ -1,5 +1,6 @@
 """What tells the discriminator's last layer of the whole batch: minibatch discrimination, and minibatch standard deviation."""
 
+from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
@@ -33,9 +34,9 @@ class MinibatchLayer(Layer):
         """Why a batch of this size cannot be looked at; None if it can."""
         return None
 
+    @abstractmethod
     def layer(self, features: Sequence[int], making: Making) -> nn.Module:
         """Appends to features `[*, n, C]`, or `[n, C, H, W]`, each sample's of this shape."""
-        raise NotImplementedError
 
 
 class MinibatchDiscrimination(MinibatchLayer):

@@ -12,7 +12,7 @@ from saddlepoint.networks.initialization import initialize
 from saddlepoint.networks.layers import Layers
 from saddlepoint.networks.mlp import Hidden, Mlp, laws
 from saddlepoint.networks.network import Discriminator, Generator, Head, LastLayer, numbered
-from saddlepoint.networks.reconstruction import AutoencoderDiscriminator
+from saddlepoint.networks.reconstruction import BERTHELOT, AutoencoderDiscriminator
 from saddlepoint.rounds import Meaning
 from saddlepoint.streams import Streams
 
@@ -35,12 +35,7 @@ class MlpAutoencoder(Mlp):
 
     family: ClassVar[str] = "mlp-autoencoder"
     scores: ClassVar[Meaning] = "error"
-    bibtex: ClassVar[str] = """@article{berthelot2017began,
-  title={{BEGAN}: Boundary equilibrium generative adversarial networks},
-  author={Berthelot, David and Schumm, Thomas and Metz, Luke},
-  journal={arXiv preprint arXiv:1703.10717},
-  year={2017}
-}"""
+    bibtex: ClassVar[str] = BERTHELOT
 
     code: int = Field(default=1, ge=1, description="numbers of the code, fewer than the data have")
     power: Literal[1, 2] = Field(default=1, description="of the error: 1 is absolute, 2 squared")

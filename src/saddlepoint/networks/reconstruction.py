@@ -6,6 +6,13 @@ from torch import Tensor, nn
 
 from saddlepoint.networks.network import Discriminator, LastLayer
 
+BERTHELOT = """@article{berthelot2017began,
+  title={{BEGAN}: Boundary equilibrium generative adversarial networks},
+  author={Berthelot, David and Schumm, Thomas and Metz, Luke},
+  journal={arXiv preprint arXiv:1703.10717},
+  year={2017}
+}"""
+
 
 class AutoencoderDiscriminator(Discriminator):
     r"""`E(v) = mean |v - D(v)|^power` over the numbers of a sample, `[*, n]`; `D` is the blocks (the encoder) and the head.

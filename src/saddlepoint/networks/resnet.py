@@ -68,12 +68,7 @@ class Resnet(Networks):
     """
 
     family: ClassVar[str] = "resnet"
-    bibtex: ClassVar[str] = """@inproceedings{miyato2018spectral,
-  title = {Spectral normalization for generative adversarial networks},
-  author = {Miyato, Takeru and Kataoka, Toshiki and Koyama, Masanori and Yoshida, Yuichi},
-  booktitle = {International Conference on Learning Representations},
-  year = {2018}
-}"""
+    bibtex: ClassVar[str] = SpectralNormalization.bibtex
 
     width: int = Field(default=128, ge=2, multiple_of=2, description="channels of the discriminator's blocks at 32 px, even")
     generator_width: int | None = Field(

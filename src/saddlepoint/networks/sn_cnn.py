@@ -62,12 +62,7 @@ class SnCnn(Networks):
     """
 
     family: ClassVar[str] = "sn-cnn"
-    bibtex: ClassVar[str] = """@inproceedings{miyato2018spectral,
-  title = {Spectral normalization for generative adversarial networks},
-  author = {Miyato, Takeru and Kataoka, Toshiki and Koyama, Masanori and Yoshida, Yuichi},
-  booktitle = {International Conference on Learning Representations},
-  year = {2018}
-}"""
+    bibtex: ClassVar[str] = SpectralNormalization.bibtex
 
     width: int = Field(default=64, ge=1, description="channels of the discriminator's first stage; they double at each next one")
     normalization: SnCnnNormalizations = Field(default=SnCnnNormalizations(), description="of each player, by name")

@@ -116,12 +116,7 @@ class OptimisticAdam(Optimizer):
     name: ClassVar[str] = "optimistic-adam"
     extrapolates: ClassVar[bool] = True
     decays: ClassVar[tuple[str, ...]] = ("betas",)
-    bibtex: ClassVar[str] = """@inproceedings{daskalakis2018training,
-  title={Training {GANs} with optimism},
-  author={Daskalakis, Constantinos and Ilyas, Andrew and Syrgkanis, Vasilis and Zeng, Haoyang},
-  booktitle={International Conference on Learning Representations},
-  year={2018}
-}"""
+    bibtex: ClassVar[str] = OptimisticMirrorDescent.bibtex
 
     lr: Rate = Field(default=Constant(value=1e-4), description="eta: the rate, a number or a schedule of generator updates")
     betas: tuple[Beta, Beta] = Field(default=(0.5, 0.9), description="decay of the mean gradient and of the mean squared gradient")

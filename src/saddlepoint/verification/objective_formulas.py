@@ -217,7 +217,10 @@ def _began(record: BEGAN) -> Losses:
 
 def _smoothed(record: OneSidedLabelSmoothing) -> Losses:
     a = record.target
-    smoothed: Loss = lambda s: a * softplus(-s) + (1 - a) * softplus(s)  # noqa: E731
+
+    def smoothed(s: float) -> float:
+        return a * softplus(-s) + (1 - a) * softplus(s)
+
     return Losses(smoothed, softplus, _softplus_of_minus, boundary=math.log(a) - math.log(2 - a))
 
 

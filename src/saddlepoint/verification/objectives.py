@@ -144,7 +144,10 @@ def _shapes(asked: Asked) -> Iterator[Probe]:
         lambda: tuple(float(side.numel()) for side in asked.discriminator(real, fake)),
         averaged,
     )
-    generator = lambda: (float(asked.players.generator(real, fake).numel()),)  # noqa: E731
+
+    def generator() -> tuple[float]:
+        return (float(asked.players.generator(real, fake).numel()),)
+
     yield Probe("one loss a sample: generator", f"{fed}; how many losses", (float(m),), generator, averaged)
 
 
